@@ -1,0 +1,172 @@
+//! Where one instance is reached, with the counters that all workers share.
+//! It reads no clock and opens no socket; a guard counts one request while it lives.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::InstanceId;
+
+/// The bit of `load` that says that no new request may begin.
+const CLOSED: u32 = 1 << 31;
+
+/// Where an instance is reached. One exists per instance, for the whole life of the instance, and
+/// every table that contains the instance holds the same one: counters survive every rebuild.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Whose endpoint this is.
+    pub id: InstanceId,
+    /// Distinguishes endpoints within this process cheaply: unique and never given twice.
+    pub key: u64,
+    /// The address that the data plane connects to.
+    pub addr: SocketAddr,
+    /// The share of requests relative to the others of its pool; at least 1.
+    pub weight: u32,
+    /// Requests in flight; the top bit is `CLOSED`. Both in one word, so that closing and
+    /// beginning cannot miss each other.
+    load: AtomicU32,
+    requests: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// One request in flight at an endpoint. Dropping it, for whatever reason, ends the request.
+#[derive(Debug)]
+pub struct InFlight {
+    endpoint: Arc<Endpoint>,
+}
+
+impl Endpoint {
+    /// An endpoint that is open and has no request in flight. A `weight` of 0 counts as 1.
+    pub fn new(id: InstanceId, key: u64, addr: SocketAddr, weight: u32) -> Self {
+        Self {
+            id,
+            key,
+            addr,
+            weight: weight.max(1),
+            load: AtomicU32::new(0),
+            requests: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts one more request in flight, unless the endpoint is closed.
+    ///
+    /// Together with [`Endpoint::close`] this is what makes "no request reaches an instance that was
+    /// told to stop" true and not likely: one atomic word holds the count and the closed bit, so
+    /// either the request is counted before the close and waited for, or it sees the close and goes
+    /// elsewhere.
+    pub fn begin(self: &Arc<Self>) -> Option<InFlight> {
+        let before = self.load.fetch_add(1, Ordering::AcqRel);
+        if before & CLOSED != 0 {
+            self.load.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Some(InFlight { endpoint: Arc::clone(self) })
+    }
+
+    /// From now on no request begins here. Cannot be undone: draining never becomes ready.
+    pub fn close(&self) {
+        self.load.fetch_or(CLOSED, Ordering::AcqRel);
+    }
+
+    /// Whether [`Endpoint::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.load.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// Requests in flight now.
+    pub fn in_flight(&self) -> u32 {
+        self.load.load(Ordering::Acquire) & !CLOSED
+    }
+
+    /// Requests begun so far, retries included.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Requests that failed through the instance's fault so far.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+}
+
+impl InFlight {
+    /// Where the request is in flight.
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// Counts the request as failed through the instance's fault.
+    pub fn blame(&self) {
+        self.endpoint.failures.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.endpoint.load.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint() -> Arc<Endpoint> {
+        let addr = "127.0.0.1:1".parse().unwrap();
+        Arc::new(Endpoint::new("shop.1".parse().unwrap(), 1, addr, 0))
+    }
+
+    #[test]
+    fn a_guard_counts_until_it_is_dropped() {
+        let endpoint = endpoint();
+        let (a, b) = (endpoint.begin().unwrap(), endpoint.begin().unwrap());
+        assert_eq!((endpoint.in_flight(), endpoint.requests()), (2, 2));
+        a.blame();
+        drop(a);
+        drop(b);
+        assert_eq!((endpoint.in_flight(), endpoint.requests(), endpoint.failures()), (0, 2, 1));
+    }
+
+    #[test]
+    fn closing_lets_the_begun_finish_and_none_begin() {
+        let endpoint = endpoint();
+        let begun = endpoint.begin().unwrap();
+        endpoint.close();
+        assert!(endpoint.begin().is_none());
+        assert_eq!((endpoint.in_flight(), endpoint.requests()), (1, 1));
+        drop(begun);
+        assert_eq!(endpoint.in_flight(), 0);
+        assert!(endpoint.is_closed());
+    }
+
+    /// The claim in the doc of `begin`: once closed and seen at zero, it stays at zero.
+    #[test]
+    fn no_request_begins_after_a_close_that_saw_none() {
+        for _ in 0..200 {
+            let endpoint = endpoint();
+            let late = std::thread::scope(|scope| {
+                let workers: Vec<_> = (0..2)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            while let Some(guard) = endpoint.begin() {
+                                drop(guard);
+                            }
+                        })
+                    })
+                    .collect();
+                endpoint.close();
+                while endpoint.in_flight() != 0 {
+                    std::hint::spin_loop();
+                }
+                let seen = endpoint.requests();
+                for worker in workers {
+                    worker.join().unwrap();
+                }
+                endpoint.requests() - seen
+            });
+            assert_eq!(late, 0);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The nouns of Herder: what is desired, what an instance is, what the data plane reads.
+//! No I/O, no clock, no global: time is an argument, and nothing here can be serialised.
+#![forbid(unsafe_code)]
+
+mod desired;
+mod endpoint;
+mod instance;
+mod name;
+mod service;
+mod table;
+mod time;
+
+pub use desired::{Desired, Listener, ListenerLimits};
+pub use endpoint::{Endpoint, InFlight};
+pub use instance::{IllegalMove, Phase};
+pub use name::{InstanceId, NameError, ServiceName};
+pub use service::{
+    Algorithm, Command, Drain, Health, HttpPolicy, Probe, Restart, RouteRule, Scale, Service,
+    Source, StaticEndpoint,
+};
+pub use table::{HostPattern, Pool, Route, Selector, Table};
+pub use time::Time;

@@ -1,0 +1,169 @@
+//! One service and its policies, resolved: valid by construction once `config` has made it.
+//! No state: what runs and how it fares is `control`'s to know.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::ServiceName;
+
+/// A named set of interchangeable instances, and its policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// What leads to it. Empty: nothing does, and its instances run all the same.
+    pub routes: Vec<RouteRule>,
+    /// Where its instances come from.
+    pub source: Source,
+    /// When an instance is fit.
+    pub health: Health,
+    /// Which instance gets a request.
+    pub balance: Algorithm,
+    /// How many instances.
+    pub scale: Scale,
+    /// How an instance is stopped.
+    pub drain: Drain,
+    /// How an instance that ended is replaced.
+    pub restart: Restart,
+    /// The bounds of a request to it.
+    pub http: HttpPolicy,
+}
+
+/// Which requests lead to a service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteRule {
+    /// A lower-case host without port, or `*.` and a domain, or nothing for any host.
+    pub host: Option<Box<str>>,
+    /// A path prefix that starts with `/`; it matches whole segments.
+    pub path: Box<str>,
+}
+
+/// Where instances come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Processes that Herder starts and stops.
+    Command(Command),
+    /// Addresses that somebody else runs. Herder probes them and balances over them.
+    Static(Vec<StaticEndpoint>),
+}
+
+/// A process to start, one per instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Program and arguments; never empty. `{port}` in any of them becomes the instance's port.
+    pub argv: Vec<String>,
+    /// Variables on top of Herder's own environment.
+    pub env: BTreeMap<String, String>,
+    /// Working directory; Herder's own when absent.
+    pub dir: Option<PathBuf>,
+}
+
+/// One address of a static service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaticEndpoint {
+    /// Where it is reached.
+    pub addr: SocketAddr,
+    /// Its share of requests relative to the others; at least 1.
+    pub weight: u32,
+}
+
+/// When an instance is fit for requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// What is asked.
+    pub probe: Probe,
+    /// Between two probes of a ready instance; jittered.
+    pub interval: Duration,
+    /// Between two probes while starting or failing; never more than `interval`.
+    pub interval_fast: Duration,
+    /// How long one probe may take.
+    pub timeout: Duration,
+    /// Consecutive passes before ready.
+    pub healthy: u32,
+    /// Consecutive failures before unready.
+    pub unhealthy: u32,
+    /// From the start of an instance until it must be ready.
+    pub timeout_boot: Duration,
+}
+
+/// What a probe asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// The port accepts a connection.
+    Tcp,
+    /// `GET` on the path answers 200 to 399.
+    Http {
+        /// Path and query, starting with `/`.
+        path: Box<str>,
+    },
+}
+
+/// Which endpoint of the pool gets a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// In turn, smoothly by weight; the turn is shared by all workers.
+    #[default]
+    RoundRobin,
+    /// The fewest requests in flight by weight; ties in turn.
+    LeastRequest,
+    /// By chance, by weight.
+    Random,
+}
+
+/// How many instances. `1 ≤ min ≤ max`, or `min = max =` the number of static addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale {
+    /// Never fewer.
+    pub min: u32,
+    /// Never more, but for the one that a rolling restart starts first.
+    pub max: u32,
+}
+
+/// How an instance is stopped: out of the pool, requests finish, SIGTERM, SIGKILL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// How long requests in flight may take to finish.
+    pub timeout_drain: Duration,
+    /// How long after SIGTERM until SIGKILL.
+    pub timeout_grace: Duration,
+}
+
+/// How an instance that ended without being told to is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// Back-off after the first failure; doubles with each.
+    pub backoff_min: Duration,
+    /// Longest back-off.
+    pub backoff_max: Duration,
+    /// How long an instance has to be ready until the failures before it are forgotten.
+    pub forgive_after: Duration,
+    /// Consecutive failures that are called a crash loop.
+    pub crash_loop: u32,
+}
+
+/// The bounds of one request to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpPolicy {
+    /// Until a connection to an instance stands. Beyond: another endpoint, else 504.
+    pub timeout_connect: Duration,
+    /// From the request sent to the response head. Beyond: 504.
+    pub timeout_response: Duration,
+    /// Between two bytes of a response body, or of a request body towards the instance.
+    /// Beyond: the connection to the client is closed.
+    pub timeout_body: Duration,
+    /// Bytes of a request body. Beyond: 413.
+    pub body_bytes_max: u64,
+    /// Further endpoints tried after the first, when the request may be repeated. Never more than
+    /// the pool has.
+    pub retries_max: u32,
+    /// Requests that may wait, per worker, while no endpoint is ready. Beyond: 503.
+    pub waiting_max: u32,
+    /// How long a request may wait for an endpoint. Beyond: 503 with Retry-After.
+    pub timeout_wait: Duration,
+    /// Idle connections kept per instance and worker. Beyond: closed after use.
+    pub idle_max: usize,
+    /// How long a connection to an instance may idle. Beyond: closed.
+    pub timeout_idle: Duration,
+}

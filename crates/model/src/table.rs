@@ -1,0 +1,101 @@
+//! The immutable snapshot that the data plane reads: which request leads to which pool.
+//! `control` builds it, `proxy` looks at it; nobody changes one that was published.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use crate::{Endpoint, Service};
+
+/// Routes and pools as of one moment. A request loads it once and sees nothing else change.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// Counts up with every table that is published.
+    pub version: u64,
+    /// Sorted so that the first match is the right one: exact hosts, then wildcards from the
+    /// longest, then any host; within a host from the longest path.
+    pub routes: Vec<Route>,
+    /// The pools that routes point into.
+    pub pools: Vec<Arc<Pool>>,
+}
+
+/// Leads from a host and a path prefix to a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Which hosts.
+    pub host: HostPattern,
+    /// Which paths: this one and everything below it.
+    pub path: Box<str>,
+    /// Index into [`Table::pools`].
+    pub pool: usize,
+}
+
+/// Which hosts a route is for. Texts are lower-case and have no port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostPattern {
+    /// This host.
+    Exact(Box<str>),
+    /// Every host that ends in this text, which starts with a dot; not the bare domain.
+    Suffix(Box<str>),
+    /// Every host.
+    Any,
+}
+
+/// The endpoints of one service that may receive requests now.
+#[derive(Debug)]
+pub struct Pool {
+    /// The service and its policies.
+    pub service: Arc<Service>,
+    /// A small number that stands for the service in per-worker arrays; the same in every table.
+    pub slot: usize,
+    /// Ready instances only.
+    pub endpoints: Vec<Arc<Endpoint>>,
+    /// What the algorithm needs, made with the table; see the crate `balance`.
+    pub selector: Selector,
+}
+
+/// The precomputed part of picking an endpoint.
+#[derive(Debug)]
+pub enum Selector {
+    /// A smooth weighted sequence of endpoint indices, and whose turn it is.
+    RoundRobin {
+        /// Indices into [`Pool::endpoints`]; empty when the pool is.
+        sequence: Box<[u16]>,
+        /// Counts picks; shared by all workers and kept from table to table.
+        turn: Arc<AtomicU64>,
+    },
+    /// Looks at the requests in flight of every endpoint.
+    LeastRequest {
+        /// Where the scan starts, so that ties go round.
+        turn: Arc<AtomicU64>,
+    },
+    /// By chance.
+    Random {
+        /// Running sums of the weights.
+        cumulative: Box<[u64]>,
+    },
+}
+
+impl HostPattern {
+    /// The pattern of a host as a configuration writes it: exact, `*.domain`, or nothing.
+    pub fn of(host: Option<&str>) -> Self {
+        match host {
+            None => Self::Any,
+            Some(host) => match host.strip_prefix('*') {
+                Some(suffix) => Self::Suffix(suffix.into()),
+                None => Self::Exact(host.into()),
+            },
+        }
+    }
+}
+
+impl Route {
+    /// The order of [`Table::routes`]: the most specific first.
+    pub fn precedence(&self) -> (u8, std::cmp::Reverse<usize>, std::cmp::Reverse<usize>) {
+        let (class, host_bytes) = match &self.host {
+            HostPattern::Exact(_) => (0, 0),
+            HostPattern::Suffix(suffix) => (1, suffix.len()),
+            HostPattern::Any => (2, 0),
+        };
+        (class, std::cmp::Reverse(host_bytes), std::cmp::Reverse(self.path.len()))
+    }
+}
