@@ -1,1 +1,33 @@
-//! placeholder.
+//! HTTP/1.1 on the wire (RFC 9112): parse, frame, rewrite, serialise. What is ambiguous is refused.
+//! Pure: bytes in, bytes out; no socket, no clock, and nothing allocated in the steady state.
+#![forbid(unsafe_code)]
+
+mod body;
+mod bytes;
+mod chunked;
+mod field;
+mod head;
+mod refusal;
+mod request;
+mod response;
+mod write;
+
+pub use body::{Body, Framing, Piece};
+pub use chunked::write_chunk_start;
+pub use field::{Field, Known};
+pub use head::{Limits, Progress, Span};
+pub use refusal::Refusal;
+pub use request::{Method, RequestHead};
+pub use response::ResponseHead;
+pub use write::{
+    RequestEdit, ResponseEdit, ResponseFraming, write_informational, write_request, write_response,
+};
+
+/// The versions of HTTP that this crate speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// HTTP/1.0: no chunked coding; one request per connection unless asked otherwise.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+}

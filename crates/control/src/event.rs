@@ -1,0 +1,129 @@
+//! Everything that can happen to the control state: a closed list.
+//! An event states a fact or an order; what follows from it is decided in `plan`.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use model::{Desired, InstanceId, ServiceName};
+
+/// Something that happened, or that somebody ordered.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A configuration was prepared and is to be obeyed from now on.
+    Configured(Desired),
+    /// An operator ordered something.
+    Ordered(Order),
+    /// The driver started an instance; it is running, and nobody knows yet whether it is fit.
+    Started {
+        /// Which.
+        id: InstanceId,
+        /// Where it is to answer.
+        addr: SocketAddr,
+        /// Its process, when it is one.
+        pid: Option<u32>,
+    },
+    /// The driver could not start an instance.
+    StartFailed {
+        /// Which.
+        id: InstanceId,
+        /// What was tried, what came back and what to do.
+        reason: String,
+    },
+    /// An instance ended, told to or not. Its whole process group is gone.
+    Exited {
+        /// Which.
+        id: InstanceId,
+        /// How.
+        exit: Exit,
+    },
+    /// A probe of an instance came back.
+    Probed {
+        /// Which.
+        id: InstanceId,
+        /// With what.
+        outcome: ProbeOutcome,
+    },
+    /// The data plane was refused or reset by an instance.
+    Unreachable {
+        /// Which.
+        id: InstanceId,
+    },
+    /// A draining instance has no request in flight and can get no new one.
+    Quiet {
+        /// Which.
+        id: InstanceId,
+    },
+    /// Time passed.
+    Tick,
+}
+
+/// What an operator may order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Run this many instances, within the service's bounds.
+    Scale {
+        /// Of which service.
+        service: ServiceName,
+        /// How many.
+        count: u32,
+    },
+    /// Replace one instance: a new one is started first, then this one drains and stops.
+    Drain {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// Replace all instances one after the other, starting first.
+    Restart {
+        /// Of which service.
+        service: ServiceName,
+    },
+    /// Drain and stop everything; nothing is started any more.
+    Shutdown,
+}
+
+/// Why an order or a configuration was not taken. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(pub String);
+
+/// How an instance ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// What the process reported.
+    pub status: ExitStatus,
+    /// The last lines it wrote, oldest first; bounded by the driver.
+    pub last_lines: Vec<String>,
+    /// Whether its port was held by somebody else, so that the next start, with another port, is
+    /// worth trying at once.
+    pub port_taken: bool,
+}
+
+/// What a process reported when it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// It returned.
+    Code(i32),
+    /// A signal ended it.
+    Signal(i32),
+    /// There is no process to report anything: a static address was let go.
+    Released,
+}
+
+/// What a probe found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeOutcome {
+    /// Fit.
+    Pass,
+    /// Not fit, and why, such as `GET /healthz answered 500`.
+    Fail(String),
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExitStatus::Code(code) => write!(f, "exit code {code}"),
+            ExitStatus::Signal(signal) => write!(f, "signal {signal}"),
+            ExitStatus::Released => f.write_str("released"),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What screens, the admin API and metrics are shown: a copy, never the state itself.
+//! Not serialised here: the admin API has types of its own for the wire.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use model::{Algorithm, InstanceId, Phase, ServiceName, Time};
+
+/// Everything worth seeing as of one moment.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The moment.
+    pub at: Time,
+    /// Version of the table that was published last.
+    pub table_version: u64,
+    /// Whether Herder is shutting down.
+    pub stopping: bool,
+    /// By name.
+    pub services: Vec<ServiceView>,
+}
+
+/// One service.
+#[derive(Clone, Debug)]
+pub struct ServiceView {
+    /// Its name.
+    pub name: ServiceName,
+    /// Its index in per-worker arrays; see [`model::Pool::slot`].
+    pub slot: usize,
+    /// How many instances are wanted now.
+    pub desired: u32,
+    /// Why that many, such as `min` or `scale shop 5`.
+    pub desired_reason: String,
+    /// Never fewer.
+    pub min: u32,
+    /// Never more.
+    pub max: u32,
+    /// How requests are spread.
+    pub balance: Algorithm,
+    /// Counts up with every change that replaces instances.
+    pub generation: u64,
+    /// A replacement that is under way.
+    pub rollout: Option<RolloutView>,
+    /// Failures that hold back the next start.
+    pub backoff: Option<BackoffView>,
+    /// By number; those that are gone are left out.
+    pub instances: Vec<InstanceView>,
+}
+
+/// Instances are being replaced by those of a new generation.
+#[derive(Clone, Debug)]
+pub struct RolloutView {
+    /// Ready instances of the new generation.
+    pub replaced: u32,
+    /// How many there will be.
+    pub total: u32,
+    /// Why, such as `restart shop` or `command changed`.
+    pub reason: String,
+}
+
+/// Starts are held back because instances failed.
+#[derive(Clone, Debug)]
+pub struct BackoffView {
+    /// Consecutive failures.
+    pub failures: u32,
+    /// No start before this.
+    pub until: Time,
+    /// Whether it is called a crash loop.
+    pub crash_loop: bool,
+    /// Why the last one failed.
+    pub reason: String,
+    /// What it wrote last, oldest first.
+    pub last_lines: Vec<String>,
+}
+
+/// One instance.
+#[derive(Clone, Debug)]
+pub struct InstanceView {
+    /// Its id.
+    pub id: InstanceId,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Since when.
+    pub since: Time,
+    /// Why it is in this phase, in the journal's words.
+    pub reason: String,
+    /// Its generation; older than the service's while it waits to be replaced.
+    pub generation: u64,
+    /// Where it is reached, once the driver has told.
+    pub addr: Option<SocketAddr>,
+    /// Its process, when it is one.
+    pub pid: Option<u32>,
+    /// Requests in flight.
+    pub in_flight: u32,
+    /// Requests so far.
+    pub requests: u64,
+    /// Requests that failed through its fault.
+    pub failures: u64,
+    /// From the order to start it to its first ready.
+    pub boot: Option<Duration>,
+}
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Counts up by one from 1; gaps at the front mean that older entries were dropped.
+    pub seq: u64,
+    /// When.
+    pub at: Time,
+    /// What kind of thing happened.
+    pub kind: Kind,
+    /// To which service; none when to Herder as a whole.
+    pub service: Option<ServiceName>,
+    /// To which instance.
+    pub instance: Option<InstanceId>,
+    /// What happened and why, in one sentence.
+    pub text: String,
+}
+
+/// The kinds of journal entries: bounded, so that they can be a metric's label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A configuration was taken.
+    Configured,
+    /// An order was taken.
+    Ordered,
+    /// An order or a configuration was not taken.
+    Refused,
+    /// The desired number of instances changed.
+    Decision,
+    /// An instance changed its phase.
+    Phase,
+    /// A start, an instance or a probe failed.
+    Failure,
+    /// Starts are held back.
+    Backoff,
+    /// A replacement began, was held or ended.
+    Rollout,
+    /// Something that must not happen; please report it.
+    Defect,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Kind; 9] = [
+        Kind::Configured,
+        Kind::Ordered,
+        Kind::Refused,
+        Kind::Decision,
+        Kind::Phase,
+        Kind::Failure,
+        Kind::Backoff,
+        Kind::Rollout,
+        Kind::Defect,
+    ];
+
+    /// The word used in logs, metrics and screens.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Kind::Configured => "configured",
+            Kind::Ordered => "ordered",
+            Kind::Refused => "refused",
+            Kind::Decision => "decision",
+            Kind::Phase => "phase",
+            Kind::Failure => "failure",
+            Kind::Backoff => "backoff",
+            Kind::Rollout => "rollout",
+            Kind::Defect => "defect",
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Heads as they go out: fields for one connection taken off, ours put on.
+//! What was parsed is copied in runs as it came; nothing is re-ordered, re-cased or decoded.
+
+use crate::{Field, Framing, Known, RequestHead, ResponseHead, Version};
+
+/// What is put onto a request.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestEdit<'a> {
+    /// The client's address for `X-Forwarded-For`, replacing what the client sent.
+    pub client: &'a [u8],
+    /// `http` or `https` for `X-Forwarded-Proto`.
+    pub scheme: &'a [u8],
+    /// A new `X-Request-Id`; none keeps the client's.
+    pub request_id: Option<&'a [u8]>,
+}
+
+/// What is put onto a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseEdit {
+    /// The version that the client speaks.
+    pub client: Version,
+    /// Whether the connection to the client stays open afterwards.
+    pub keep_alive: bool,
+    /// How the body reaches the client.
+    pub framing: ResponseFraming,
+}
+
+/// How a response body is delimited towards the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseFraming {
+    /// By Content-Length as the instance said, or there is no body.
+    AsSent,
+    /// By chunks.
+    Chunked,
+    /// By closing the connection.
+    Close,
+}
+
+/// Writes the head of a request as an instance is to get it: origin-form, HTTP/1.1, connection kept
+/// open, chunked if it came chunked.
+pub fn write_request(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edit: &RequestEdit<'_>) {
+    out.extend_from_slice(head.method_span().of(buffer));
+    out.push(b' ');
+    out.extend_from_slice(head.path(buffer));
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    let has_host = head.fields().iter().any(|field| field.known == Known::Host);
+    if !has_host {
+        line(out, b"Host: ", head.authority().of(buffer));
+    }
+    let is_dropped = |field: &Field| {
+        field.is_hop
+            || field.known == Known::Forwarded
+            || (field.known == Known::RequestId && edit.request_id.is_some())
+    };
+    copy_fields(out, buffer, head.fields(), is_dropped);
+    if head.framing() == Framing::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    line(out, b"X-Forwarded-For: ", edit.client);
+    line(out, b"X-Forwarded-Proto: ", edit.scheme);
+    if !head.authority().is_empty() {
+        line(out, b"X-Forwarded-Host: ", head.authority().of(buffer));
+    }
+    if let Some(request_id) = edit.request_id {
+        line(out, b"X-Request-Id: ", request_id);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the head of a final response as the client is to get it.
+pub fn write_response(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead, edit: &ResponseEdit) {
+    status_line(out, head.status_span().of(buffer));
+    copy_fields(out, buffer, head.fields(), |field| field.is_hop);
+    if edit.framing == ResponseFraming::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    match (edit.keep_alive, edit.client) {
+        (true, Version::Http11) => {}
+        (true, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+        (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes a 1xx response, such as `100 Continue` or `103 Early Hints`, as the client is to get it.
+pub fn write_informational(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead) {
+    status_line(out, head.status_span().of(buffer));
+    copy_fields(out, buffer, head.fields(), |field| field.is_hop);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The space after the code is part of the grammar even where there is no reason.
+fn status_line(out: &mut Vec<u8>, status: &[u8]) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status);
+    out.extend_from_slice(if status.len() == 3 { b" \r\n" } else { b"\r\n" });
+}
+
+fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Copies the lines that stay, each run of neighbours at once.
+fn copy_fields(
+    out: &mut Vec<u8>,
+    buffer: &[u8],
+    fields: &[Field],
+    is_dropped: impl Fn(&Field) -> bool,
+) {
+    let mut run = 0..0;
+    for field in fields {
+        if is_dropped(field) {
+            out.extend_from_slice(buffer.get(run).unwrap_or_default());
+            run = field.line_end..field.line_end;
+        } else if run.is_empty() {
+            run = field.name.start..field.line_end;
+        } else {
+            run.end = field.line_end;
+        }
+    }
+    out.extend_from_slice(buffer.get(run).unwrap_or_default());
+}
