@@ -1,0 +1,164 @@
+//! What only control and the composition root know, handed over at each scrape.
+//! Copies of facts that live elsewhere; nothing here is counted twice.
+
+use model::{InstanceId, Phase, ServiceName, Time};
+
+use crate::exposition::{Exposition, Value};
+use crate::{Lost, names};
+
+/// What is not counted by the workers, as of the scrape.
+#[derive(Clone, Debug, Default)]
+pub struct Gauges {
+    /// Herder's version, such as `0.1.0`.
+    pub version: &'static str,
+    /// When Herder started.
+    pub started: Time,
+    /// Version of the table that was published last.
+    pub table_version: u64,
+    /// Lines that the access log lost; zero when there is none.
+    pub access_log_lost: Lost,
+    /// Journal entries so far.
+    pub journal: Vec<JournalCount>,
+    /// The services that are configured now.
+    pub services: Vec<ServiceGauges>,
+}
+
+/// How many journal entries there have been about one subject, of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalCount {
+    /// About which service; none when about Herder as a whole.
+    pub service: Option<ServiceName>,
+    /// The word for the kind.
+    pub kind: &'static str,
+    /// How many so far.
+    pub count: u64,
+}
+
+/// One service as control sees it.
+#[derive(Clone, Debug)]
+pub struct ServiceGauges {
+    /// Its name.
+    pub name: ServiceName,
+    /// How many instances are wanted now.
+    pub desired: u32,
+    /// Never fewer.
+    pub min: u32,
+    /// Never more.
+    pub max: u32,
+    /// Its instances. Those that are gone are left out of the metrics, so that the number of
+    /// series is bounded by the number of instances that exist.
+    pub instances: Vec<InstanceGauges>,
+}
+
+/// One instance.
+#[derive(Clone, Debug)]
+pub struct InstanceGauges {
+    /// Its id.
+    pub id: InstanceId,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Requests in flight.
+    pub in_flight: u32,
+    /// Requests begun so far.
+    pub requests: u64,
+    /// Requests that failed through its fault.
+    pub failures: u64,
+}
+
+impl Gauges {
+    /// Adds these series to the metrics.
+    pub(crate) fn expose(&self, to: &mut Exposition) {
+        to.add(&names::BUILD, &[self.version], Value::Info);
+        to.add(
+            &names::START_TIME,
+            &[],
+            Value::Seconds(self.started.as_ms() as f64 / 1e3),
+        );
+        to.add(
+            &names::TABLE_VERSION,
+            &[],
+            Value::Version(self.table_version),
+        );
+        let Lost {
+            queue_full,
+            write_failed,
+        } = self.access_log_lost;
+        to.add(
+            &names::ACCESS_LOG_LOST,
+            &["queue_full"],
+            Value::Count(queue_full),
+        );
+        to.add(
+            &names::ACCESS_LOG_LOST,
+            &["write_failed"],
+            Value::Count(write_failed),
+        );
+        for JournalCount {
+            service,
+            kind,
+            count,
+        } in &self.journal
+        {
+            let service = service.as_ref().map_or("", ServiceName::as_str);
+            to.add(
+                &names::JOURNAL_ENTRIES,
+                &[service, kind],
+                Value::Count(*count),
+            );
+        }
+        self.services.iter().for_each(|service| service.expose(to));
+    }
+}
+
+impl ServiceGauges {
+    fn expose(&self, to: &mut Exposition) {
+        let name = self.name.as_str();
+        to.add(
+            &names::INSTANCES_DESIRED,
+            &[name],
+            Value::Level(self.desired.into()),
+        );
+        to.add(
+            &names::INSTANCES_MIN,
+            &[name],
+            Value::Level(self.min.into()),
+        );
+        to.add(
+            &names::INSTANCES_MAX,
+            &[name],
+            Value::Level(self.max.into()),
+        );
+        let alive = || {
+            self.instances
+                .iter()
+                .filter(|instance| instance.phase != Phase::Gone)
+        };
+        for phase in Phase::ALL.into_iter().filter(|&phase| phase != Phase::Gone) {
+            let count = alive().filter(|instance| instance.phase == phase).count();
+            to.add(
+                &names::INSTANCES,
+                &[name, phase.label()],
+                Value::Size(count),
+            );
+        }
+        for instance in alive() {
+            let id = instance.id.to_string();
+            let labels: &[&str] = &[name, &id];
+            to.add(
+                &names::INSTANCE_REQUESTS,
+                labels,
+                Value::Count(instance.requests),
+            );
+            to.add(
+                &names::INSTANCE_FAILURES,
+                labels,
+                Value::Count(instance.failures),
+            );
+            to.add(
+                &names::INSTANCE_IN_FLIGHT,
+                labels,
+                Value::Level(instance.in_flight.into()),
+            );
+        }
+    }
+}

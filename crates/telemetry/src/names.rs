@@ -1,0 +1,162 @@
+//! Every metric of Herder: name, type, labels and meaning, in one place.
+//! docs/metrics.md says the same, and a test compares the two with what is really exposed.
+
+/// The label value for an error index that has no label.
+pub const OTHER: &str = "other";
+/// The label value for the services beyond [`crate::SERVICES_MAX`]; no service can have this name.
+pub const SERVICE_OTHER: &str = "_other";
+
+/// One metric.
+#[derive(Debug)]
+pub struct Metric {
+    /// Its full name, with unit and `_total`, `_info` where they belong. A histogram's series add
+    /// `_bucket`, `_sum` and `_count`.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Its labels; a histogram has `le` as well.
+    pub labels: &'static [&'static str],
+    /// What it says, in one line without quotes or backslashes.
+    pub help: &'static str,
+}
+
+/// The types of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only goes up.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts under upper bounds.
+    Histogram,
+    /// Always 1; the labels are what it says.
+    Info,
+}
+
+impl Kind {
+    /// The word of the exposition format.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+            Kind::Info => "info",
+        }
+    }
+}
+
+macro_rules! metrics {
+    ($($ident:ident: $kind:ident $name:literal $labels:expr, $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub static $ident: Metric =
+                Metric { name: $name, kind: Kind::$kind, labels: &$labels, help: $help };
+        )*
+        /// Every metric, in the order of docs/metrics.md.
+        pub static ALL: &[&Metric] = &[$(&$ident),*];
+    };
+}
+
+metrics! {
+    REQUESTS: Counter "herder_requests_total" ["service", "status"],
+        "Completed requests by class of the status sent; none where the client got no answer.";
+    REQUEST_DURATION: Histogram "herder_request_duration_seconds" ["service"],
+        "From the head of a request read to the last byte of its response sent.";
+    REQUESTS_IN_FLIGHT: Gauge "herder_requests_in_flight" ["service"],
+        "Requests being served now, waiting ones included.";
+    REQUESTS_WAITING: Gauge "herder_requests_waiting" ["service"],
+        "Requests waiting for an endpoint now.";
+    WAIT_DURATION: Histogram "herder_wait_duration_seconds" ["service"],
+        "How long requests that had to wait for an endpoint did so, those that got none included.";
+    RECEIVED: Counter "herder_received_bytes_total" ["service"],
+        "Bytes of request heads and bodies received from clients.";
+    SENT: Counter "herder_sent_bytes_total" ["service"],
+        "Bytes of response heads and bodies sent to clients.";
+    ERRORS: Counter "herder_errors_total" ["service", "error"],
+        "Errors that Herder answered, or that ended a connection, by label.";
+    RETRIES: Counter "herder_retries_total" ["service"],
+        "Requests sent again to another endpoint.";
+    INSTANCE_CONNECTIONS: Counter "herder_instance_connections_total" ["service"],
+        "Connections opened to instances.";
+    INSTANCE_REUSES: Counter "herder_instance_connection_reuses_total" ["service"],
+        "Requests sent over a connection to an instance that was already open.";
+    INSTANCES: Gauge "herder_instances" ["service", "phase"],
+        "Instances by phase.";
+    INSTANCES_DESIRED: Gauge "herder_instances_desired" ["service"],
+        "How many instances are wanted now.";
+    INSTANCES_MIN: Gauge "herder_instances_min" ["service"],
+        "The least number of instances the configuration allows.";
+    INSTANCES_MAX: Gauge "herder_instances_max" ["service"],
+        "The greatest number of instances the configuration allows.";
+    INSTANCE_REQUESTS: Counter "herder_instance_requests_total" ["service", "instance_id"],
+        "Requests begun at an instance, retries included.";
+    INSTANCE_FAILURES: Counter "herder_instance_failures_total" ["service", "instance_id"],
+        "Requests that failed through the fault of the instance.";
+    INSTANCE_IN_FLIGHT: Gauge "herder_instance_requests_in_flight" ["service", "instance_id"],
+        "Requests in flight at an instance.";
+    JOURNAL_ENTRIES: Counter "herder_journal_entries_total" ["service", "kind"],
+        "Journal entries by kind; the service is empty for those about Herder as a whole.";
+    CONNECTIONS_OPEN: Gauge "herder_connections_open" [],
+        "Client connections open now.";
+    CONNECTIONS: Counter "herder_connections_total" [],
+        "Client connections accepted.";
+    REFUSED: Counter "herder_refused_requests_total" ["error"],
+        "Requests refused before their service was known, by label.";
+    UNREACHABLE_DROPPED: Counter "herder_unreachable_dropped_total" [],
+        "Reports of unreachable instances dropped because the queue to control was full.";
+    ACCESS_LOG_LOST: Counter "herder_access_log_lost_lines_total" ["reason"],
+        "Access log lines lost: queue_full if the sink was too slow, write_failed if it failed.";
+    TABLE_VERSION: Gauge "herder_table_version" [],
+        "Version of the table of routes and pools that was published last.";
+    WORKERS: Gauge "herder_workers" [],
+        "Worker threads of the data plane.";
+    START_TIME: Gauge "herder_start_time_seconds" [],
+        "When Herder started, in seconds since the Unix epoch.";
+    BUILD: Info "herder_build_info" ["version"],
+        "The version of Herder.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_follow_the_rules() {
+        let mut seen = BTreeSet::new();
+        for Metric {
+            name,
+            kind,
+            labels,
+            help,
+        } in ALL
+        {
+            assert!(seen.insert(name), "{name} twice");
+            assert!(name.starts_with("herder_"), "{name}");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{name}"
+            );
+            assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+            assert_eq!(name.ends_with("_info"), *kind == Kind::Info, "{name}");
+            assert!(
+                *kind != Kind::Histogram || name.ends_with("_seconds"),
+                "{name}"
+            );
+            assert!(
+                !labels.contains(&"le") && !labels.contains(&"instance"),
+                "{name}"
+            );
+            assert!(
+                help.ends_with('.') && !help.contains(['"', '\\', '\n', '|']),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_service_can_be_called_like_the_others() {
+        assert!(SERVICE_OTHER.parse::<model::ServiceName>().is_err());
+    }
+}
