@@ -1,1 +1,26 @@
-//! placeholder.
+//! The data plane: listen, route, pick, forward, retry, wait, record.
+//! It reads the published table and never talks to control, but for reporting an instance that
+//! refuses connections.
+#![forbid(unsafe_code)]
+
+mod buffer;
+mod client;
+mod error;
+mod exchange;
+mod forward;
+mod handle;
+mod idle;
+mod listen;
+mod pump;
+mod record;
+mod reply;
+mod route;
+mod serve;
+mod snapshot;
+mod timers;
+mod wait;
+mod worker;
+
+pub use error::ERROR_LABELS;
+pub use handle::{Prepared, Proxy, Publisher, Settings, spawn};
+pub use listen::ListenError;

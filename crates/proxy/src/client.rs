@@ -1,0 +1,182 @@
+//! One client connection: its stream, its buffers, and the head of the request it is at.
+//! It reads heads and says good-bye; what a request means is decided in `serve`.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http1::{Limits, Progress, RequestHead, ResponseHead};
+use model::ListenerLimits;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::buffer::Buffer;
+use crate::error::Error;
+use crate::timers::Deadline;
+use crate::worker::Worker;
+
+/// What may be left of a request that was answered early before the connection is cut.
+const LINGER_BYTES_MAX: usize = 256 * 1024;
+/// How long the rest may take.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A client connection, over any stream of bytes.
+pub(crate) struct Client<C> {
+    pub(crate) stream: C,
+    pub(crate) peer: SocketAddr,
+    /// The client's address without port, as text, for `X-Forwarded-For`.
+    pub(crate) peer_text: Vec<u8>,
+    pub(crate) listener: Arc<str>,
+    pub(crate) limits: Arc<ListenerLimits>,
+    pub(crate) deadline: Deadline,
+    pub(crate) input: Buffer,
+    pub(crate) head: RequestHead,
+    /// The request's head is at the front of `input` until a body is forwarded or it is answered.
+    pub(crate) has_head: bool,
+    pub(crate) response: ResponseHead,
+    /// Memory for what is written to the instance and to the client, reused by every request.
+    pub(crate) up_out: Vec<u8>,
+    pub(crate) down_out: Vec<u8>,
+    pub(crate) request_id: Vec<u8>,
+    /// The head once more, for the access log; empty without one.
+    pub(crate) head_copy: Vec<u8>,
+    pub(crate) served: u64,
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Client<C> {
+    pub(crate) fn new(
+        stream: C,
+        peer: SocketAddr,
+        listener: Arc<str>,
+        limits: Arc<ListenerLimits>,
+        deadline: Deadline,
+    ) -> Self {
+        Self {
+            stream,
+            peer,
+            peer_text: peer.ip().to_canonical().to_string().into_bytes(),
+            listener,
+            deadline,
+            input: Buffer::new(limits.head_bytes_max + 1),
+            limits,
+            head: RequestHead::default(),
+            has_head: false,
+            response: ResponseHead::default(),
+            up_out: Vec::new(),
+            down_out: Vec::new(),
+            request_id: Vec::new(),
+            head_copy: Vec::new(),
+            served: 0,
+        }
+    }
+
+    /// Reads the next head. False when the connection is over and nothing is owed: the client
+    /// closed it, idled too long, or Herder is stopping.
+    ///
+    /// # Errors
+    /// What is to be answered before the connection is closed.
+    pub(crate) async fn read_head(&mut self, worker: &Worker) -> Result<bool, Error> {
+        self.head.clear();
+        self.has_head = false;
+        let limits = Limits {
+            head_bytes_max: self.limits.head_bytes_max,
+            headers_max: self.limits.headers_max,
+            target_bytes_max: self.limits.target_bytes_max,
+        };
+        self.deadline.set(self.limits.timeout_idle);
+        let mut is_idle = true;
+        poll_fn(|cx| self.poll_head(cx, &limits, worker, &mut is_idle)).await
+    }
+
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        limits: &Limits,
+        worker: &Worker,
+        is_idle: &mut bool,
+    ) -> Poll<Result<bool, Error>> {
+        loop {
+            if !self.input.is_empty() {
+                if std::mem::take(is_idle) {
+                    self.deadline.set(self.limits.timeout_head);
+                }
+                let progress = self.head.advance(self.input.unread(), limits);
+                if progress.map_err(Error::Malformed)? == Progress::Complete {
+                    self.has_head = true;
+                    return Poll::Ready(Ok(true));
+                }
+            } else if worker.is_draining() && self.served > 0 {
+                return Poll::Ready(Ok(false));
+            }
+            match self.input.poll_fill(cx, &mut self.stream) {
+                Poll::Ready(Ok(bytes)) if bytes > 0 => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(false)),
+                Poll::Pending if self.deadline.has_passed(cx) => {
+                    return Poll::Ready(if *is_idle {
+                        Ok(false)
+                    } else {
+                        Err(Error::SlowHead)
+                    });
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Takes the head off the input, for a body to follow, or because the request is answered.
+    pub(crate) fn consume_head(&mut self) {
+        if std::mem::take(&mut self.has_head) {
+            self.input.consume(self.head.len());
+        }
+    }
+
+    /// Writes what is in `down_out`. False when the client does not take it.
+    pub(crate) async fn flush(&mut self) -> bool {
+        self.deadline.set(self.limits.timeout_idle);
+        let mut written = 0;
+        let is_written = poll_fn(|cx| {
+            while written < self.down_out.len() {
+                match Pin::new(&mut self.stream).poll_write(cx, &self.down_out[written..]) {
+                    Poll::Ready(Ok(bytes)) if bytes > 0 => written += bytes,
+                    Poll::Ready(_) => return Poll::Ready(false),
+                    Poll::Pending if self.deadline.has_passed(cx) => return Poll::Ready(false),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            Poll::Ready(true)
+        })
+        .await;
+        self.down_out.clear();
+        is_written
+    }
+
+    /// Says that nothing more comes, then reads for a while what the client still sends: closing
+    /// with bytes unread would make the kernel reset the connection, and the client would lose the
+    /// answer.
+    pub(crate) async fn linger(&mut self) {
+        self.deadline.set(LINGER_TIMEOUT);
+        let mut left = LINGER_BYTES_MAX;
+        self.input.clear();
+        poll_fn(|cx| {
+            if Pin::new(&mut self.stream).poll_shutdown(cx).is_pending() {
+                return if self.deadline.has_passed(cx) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                };
+            }
+            loop {
+                match self.input.poll_fill(cx, &mut self.stream) {
+                    Poll::Ready(Ok(bytes)) if bytes > 0 && bytes < left => left -= bytes,
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending if self.deadline.has_passed(cx) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+                self.input.clear();
+            }
+        })
+        .await;
+    }
+}

@@ -1,0 +1,254 @@
+//! Everything that can go wrong with a request, in one table: blame, status, label, retry.
+//! It decides nothing else; sending the answer is `reply`'s.
+
+use http1::Refusal;
+
+/// Whose fault an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blame {
+    Client,
+    Instance,
+    Herder,
+}
+
+/// When a request that failed this way may go to another endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// Not at all.
+    Never,
+    /// If doing it twice is as good as once: the instance may have acted on it.
+    Idempotent,
+    /// Any request: the instance has not seen it.
+    Always,
+}
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Error {
+    Malformed(Refusal),
+    SlowHead,
+    SlowBody,
+    BodyTooLarge,
+    ClientGone,
+    SlowClient,
+    NoRoute,
+    NoInstance,
+    TooManyWaiting,
+    ConnectRefused,
+    ConnectTimeout,
+    ConnectFailed,
+    InstanceReset,
+    BadResponse(Refusal),
+    ResponseTimeout,
+    ResponseTruncated,
+    BodyTimeout,
+}
+
+/// One row of the table.
+struct Row {
+    label: &'static str,
+    blame: Blame,
+    /// 0: the client gets no answer, because it is gone or has half of one already.
+    status: u16,
+    retry: Retry,
+}
+
+/// The labels of all errors: the label of a metric and the `Herder-Error` header of an answer.
+pub const ERROR_LABELS: &[&str] = &[
+    "malformed_request",
+    "target_too_long",
+    "head_too_long",
+    "version_unsupported",
+    "connect_unsupported",
+    "slow_head",
+    "slow_body",
+    "body_too_large",
+    "client_gone",
+    "slow_client",
+    "no_route",
+    "no_instance",
+    "too_many_waiting",
+    "connect_refused",
+    "connect_timeout",
+    "connect_failed",
+    "instance_reset",
+    "bad_response",
+    "response_timeout",
+    "response_truncated",
+    "body_timeout",
+];
+
+impl Error {
+    fn row(self) -> Row {
+        use Blame::{Client, Herder, Instance};
+        use Retry::{Always, Idempotent, Never};
+        let (label, blame, status, retry) = match self {
+            Error::Malformed(refusal) => {
+                let (label, status) = refused(refusal);
+                (label, Client, status, Never)
+            }
+            Error::SlowHead => ("slow_head", Client, 408, Never),
+            Error::SlowBody => ("slow_body", Client, 408, Never),
+            Error::BodyTooLarge => ("body_too_large", Client, 413, Never),
+            Error::ClientGone => ("client_gone", Client, 0, Never),
+            Error::SlowClient => ("slow_client", Client, 0, Never),
+            Error::NoRoute => ("no_route", Client, 404, Never),
+            Error::NoInstance => ("no_instance", Herder, 503, Never),
+            Error::TooManyWaiting => ("too_many_waiting", Herder, 503, Never),
+            Error::ConnectRefused => ("connect_refused", Instance, 502, Always),
+            Error::ConnectTimeout => ("connect_timeout", Instance, 504, Always),
+            Error::ConnectFailed => ("connect_failed", Herder, 503, Always),
+            Error::InstanceReset => ("instance_reset", Instance, 502, Idempotent),
+            Error::BadResponse(_) => ("bad_response", Instance, 502, Never),
+            Error::ResponseTimeout => ("response_timeout", Instance, 504, Never),
+            Error::ResponseTruncated => ("response_truncated", Instance, 0, Never),
+            Error::BodyTimeout => ("body_timeout", Instance, 0, Never),
+        };
+        Row {
+            label,
+            blame,
+            status,
+            retry,
+        }
+    }
+
+    pub(crate) fn label(self) -> &'static str {
+        self.row().label
+    }
+
+    /// Where the label is in [`ERROR_LABELS`].
+    pub(crate) fn index(self) -> usize {
+        let label = self.label();
+        ERROR_LABELS
+            .iter()
+            .position(|&known| known == label)
+            .unwrap_or(ERROR_LABELS.len())
+    }
+
+    pub(crate) fn blame(self) -> Blame {
+        self.row().blame
+    }
+
+    pub(crate) fn status(self) -> u16 {
+        self.row().status
+    }
+
+    pub(crate) fn retry(self) -> Retry {
+        self.row().retry
+    }
+
+    /// Whether it is worth coming back soon.
+    pub(crate) fn has_retry_after(self) -> bool {
+        self.status() == 503
+    }
+
+    /// What the client is told: what happened, in one sentence without internal addresses.
+    pub(crate) fn text(self) -> String {
+        match self {
+            Error::Malformed(refusal) => refusal.to_string(),
+            Error::BadResponse(refusal) => {
+                format!("the instance sent a malformed response: {refusal}")
+            }
+            Error::SlowHead => "the request head did not arrive in time".into(),
+            Error::SlowBody => "the request body did not arrive in time".into(),
+            Error::BodyTooLarge => "the request body is larger than this service allows".into(),
+            Error::ClientGone => "the client closed the connection".into(),
+            Error::SlowClient => "the client did not take the response in time".into(),
+            Error::NoRoute => "no service is configured for this host and path".into(),
+            Error::NoInstance => "no instance of the service is ready".into(),
+            Error::TooManyWaiting => {
+                "no instance of the service is ready, and too many requests wait for one".into()
+            }
+            Error::ConnectRefused => "the instance refused the connection".into(),
+            Error::ConnectTimeout => "the instance did not accept a connection in time".into(),
+            Error::ConnectFailed => "no connection to the instance could be opened".into(),
+            Error::InstanceReset => "the instance closed the connection before it answered".into(),
+            Error::ResponseTimeout => "the instance did not answer in time".into(),
+            Error::ResponseTruncated => "the instance closed the connection mid-response".into(),
+            Error::BodyTimeout => "the instance stopped sending mid-response".into(),
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> (&'static str, u16) {
+    match refusal {
+        Refusal::TargetTooLong => ("target_too_long", 414),
+        Refusal::HeadTooLong | Refusal::TooManyHeaders => ("head_too_long", 431),
+        Refusal::Version => ("version_unsupported", 505),
+        Refusal::Connect => ("connect_unsupported", 501),
+        _ => ("malformed_request", 400),
+    }
+}
+
+/// The standard reason phrase of a status that the table has.
+pub(crate) fn reason(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        404 => "Not Found",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Error; 21] = [
+        Error::Malformed(Refusal::BareLf),
+        Error::Malformed(Refusal::TargetTooLong),
+        Error::Malformed(Refusal::HeadTooLong),
+        Error::Malformed(Refusal::Version),
+        Error::Malformed(Refusal::Connect),
+        Error::SlowHead,
+        Error::SlowBody,
+        Error::BodyTooLarge,
+        Error::ClientGone,
+        Error::SlowClient,
+        Error::NoRoute,
+        Error::NoInstance,
+        Error::TooManyWaiting,
+        Error::ConnectRefused,
+        Error::ConnectTimeout,
+        Error::ConnectFailed,
+        Error::InstanceReset,
+        Error::BadResponse(Refusal::BareLf),
+        Error::ResponseTimeout,
+        Error::ResponseTruncated,
+        Error::BodyTimeout,
+    ];
+
+    #[test]
+    fn the_labels_are_the_table() {
+        let labels: Vec<_> = ALL.iter().map(|error| error.label()).collect();
+        assert_eq!(labels, ERROR_LABELS);
+        assert!(
+            ALL.iter()
+                .enumerate()
+                .all(|(at, error)| error.index() == at)
+        );
+    }
+
+    #[test]
+    fn every_status_has_a_reason_and_only_instances_are_retried() {
+        for error in ALL {
+            assert!(
+                error.status() == 0 || !reason(error.status()).is_empty(),
+                "{error:?}"
+            );
+            assert!(
+                error.retry() == Retry::Never || error.blame() != Blame::Client,
+                "{error:?}"
+            );
+            assert!(!error.text().is_empty());
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! One request and its response between a client and one connection to an instance.
+//! Both directions at once, so that an early response or a streaming one is never held back.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use http1::{
+    Framing, Limits, Method, Progress, Refusal, ResponseEdit, ResponseFraming, ResponseHead,
+    Version, write_informational, write_response,
+};
+use model::{HttpPolicy, ListenerLimits};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::buffer::Buffer;
+use crate::error::Error;
+use crate::idle::{Link, RESPONSE_HEAD_BYTES_MAX};
+use crate::pump::{Broken, Frames, Pump, Waits};
+use crate::timers::Deadline;
+
+/// The bounds on what an instance may send as a head.
+const RESPONSE_LIMITS: Limits = Limits {
+    head_bytes_max: RESPONSE_HEAD_BYTES_MAX,
+    headers_max: 256,
+    target_bytes_max: 0,
+};
+
+/// The two ends, their buffers and the time they have.
+pub(crate) struct Exchange<'a, C> {
+    pub(crate) client: &'a mut C,
+    pub(crate) client_in: &'a mut Buffer,
+    pub(crate) link: &'a mut Link,
+    /// The request: its head is in `out`, its body was begun.
+    pub(crate) up: &'a mut Pump,
+    /// The response.
+    pub(crate) down: &'a mut Pump,
+    pub(crate) head: &'a mut ResponseHead,
+    pub(crate) deadline: &'a Deadline,
+    pub(crate) limits: &'a ListenerLimits,
+    pub(crate) policy: &'a HttpPolicy,
+    pub(crate) asked: Asked,
+}
+
+/// What the request decides about the response.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+    /// Whether the connection to the client may stay open, as far as is known before the response.
+    pub(crate) keep_alive: bool,
+    /// Whether somebody wants to know when the response began; a look at the clock costs.
+    pub(crate) wants_first_byte: bool,
+}
+
+/// An exchange that came to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exchanged {
+    /// Whether the client may send another request.
+    pub(crate) keeps_client: bool,
+    /// Whether another request may go over the link.
+    pub(crate) keeps_link: bool,
+    /// Whether the client still sends a body that nobody reads.
+    pub(crate) is_early: bool,
+    /// When the response began, if that was asked.
+    pub(crate) first_byte_at: Option<Instant>,
+}
+
+/// An exchange that did not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// Whether the client has got a part of the response: nothing else can be sent then.
+    pub(crate) is_answered: bool,
+}
+
+/// How far the exchange is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No final response head yet.
+    Head,
+    /// The response body.
+    Body {
+        keeps_client: bool,
+        keeps_link: bool,
+        began_at: Option<Instant>,
+    },
+}
+
+/// Whom the exchange waits for, and hence which timeout applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Party {
+    ClientBody,
+    InstanceTakes,
+    InstanceHead,
+    InstanceBody,
+    ClientTakes,
+}
+
+/// How far the request is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Partly,
+    All,
+    /// The instance takes no more of it; it may have answered early.
+    Stuck,
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
+    /// Runs the exchange to its end.
+    ///
+    /// # Errors
+    /// [`Failure`]: what went wrong and whether the client has seen a part of the response.
+    pub(crate) async fn run(mut self) -> Result<Exchanged, Failure> {
+        let mut state = State::Head;
+        let mut sent = Sent::Partly;
+        let mut party = None;
+        poll_fn(move |cx| {
+            let progress = match self.poll(cx, &mut state, &mut sent) {
+                Poll::Ready(result) => {
+                    let is_answered = state != State::Head;
+                    return Poll::Ready(result.map_err(|error| Failure { error, is_answered }));
+                }
+                Poll::Pending => self.party(state, sent),
+            };
+            self.judge_time(cx, &mut party, progress).map(|error| {
+                Err(Failure {
+                    error,
+                    is_answered: state != State::Head,
+                })
+            })
+        })
+        .await
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        state: &mut State,
+        sent: &mut Sent,
+    ) -> Poll<Result<Exchanged, Error>> {
+        if *sent == Sent::Partly {
+            self.poll_request(cx, sent)?;
+        }
+        if *state == State::Head {
+            match self.poll_head(cx, *sent) {
+                Poll::Ready(reached) => *state = reached?,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        let State::Body {
+            keeps_client,
+            keeps_link,
+            began_at,
+        } = *state
+        else {
+            return Poll::Pending;
+        };
+        let moved = self
+            .down
+            .poll(cx, &mut self.link.input, &mut self.link.stream, self.client);
+        match moved {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(broken)) => Poll::Ready(Err(response_error(&broken))),
+            Poll::Ready(Ok(())) => {
+                let is_sent = *sent == Sent::All;
+                Poll::Ready(Ok(Exchanged {
+                    keeps_client: keeps_client && is_sent,
+                    keeps_link: keeps_link && is_sent && self.link.input.is_empty(),
+                    is_early: !is_sent,
+                    first_byte_at: began_at,
+                }))
+            }
+        }
+    }
+
+    fn poll_request(&mut self, cx: &mut Context<'_>, sent: &mut Sent) -> Result<(), Error> {
+        match self
+            .up
+            .poll(cx, self.client_in, self.client, &mut self.link.stream)
+        {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(())) => {
+                *sent = Sent::All;
+                Ok(())
+            }
+            Poll::Ready(Err(Broken::Unwritable)) => {
+                *sent = Sent::Stuck;
+                Ok(())
+            }
+            Poll::Ready(Err(Broken::Malformed(refusal))) => Err(Error::Malformed(refusal)),
+            Poll::Ready(Err(Broken::Truncated)) => Err(Error::ClientGone),
+            Poll::Ready(Err(Broken::TooLarge)) => Err(Error::BodyTooLarge),
+        }
+    }
+
+    /// Reads heads until the final one, passing 1xx on.
+    fn poll_head(&mut self, cx: &mut Context<'_>, sent: Sent) -> Poll<Result<State, Error>> {
+        loop {
+            match self.down.poll_write(cx, &mut self.link.input, self.client) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Error::ClientGone)),
+            }
+            let parsed = if self.link.input.is_empty() {
+                Ok(Progress::Partial)
+            } else {
+                self.head
+                    .advance(self.link.input.unread(), &RESPONSE_LIMITS)
+            };
+            match parsed.map_err(Error::BadResponse)? {
+                Progress::Complete if self.head.is_informational() => self.pass_informational(),
+                Progress::Complete => return Poll::Ready(self.begin_response(sent)),
+                Progress::Partial => match self.link.input.poll_fill(cx, &mut self.link.stream) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(bytes)) if bytes > 0 => {}
+                    Poll::Ready(_) => return Poll::Ready(Err(Error::InstanceReset)),
+                },
+            }
+        }
+    }
+
+    /// HTTP/1.0 knows no 1xx: RFC 9110, 15.2.
+    fn pass_informational(&mut self) {
+        if self.asked.version == Version::Http11 {
+            write_informational(&mut self.down.out, self.link.input.unread(), self.head);
+        }
+        self.link.input.consume(self.head.len());
+        self.head.clear();
+    }
+
+    fn begin_response(&mut self, sent: Sent) -> Result<State, Error> {
+        if self.head.status() == 101 {
+            return Err(Error::BadResponse(Refusal::UnaskedUpgrade));
+        }
+        let framing = self.head.framing(self.asked.method);
+        let (outward, frames) = match (framing, self.asked.version) {
+            (Framing::None | Framing::Length(_), _) => (ResponseFraming::AsSent, Frames::Keep),
+            (Framing::Chunked, Version::Http11) => (ResponseFraming::Chunked, Frames::Keep),
+            (Framing::Chunked, Version::Http10) => (ResponseFraming::Close, Frames::Drop),
+            (Framing::UntilClose, Version::Http11) => (ResponseFraming::Chunked, Frames::Make),
+            (Framing::UntilClose, Version::Http10) => (ResponseFraming::Close, Frames::Keep),
+        };
+        let keeps_client =
+            self.asked.keep_alive && outward != ResponseFraming::Close && sent == Sent::All;
+        let keeps_link = self.head.allows_keep_alive() && framing != Framing::UntilClose;
+        let edit = ResponseEdit {
+            client: self.asked.version,
+            keep_alive: keeps_client,
+            framing: outward,
+        };
+        write_response(
+            &mut self.down.out,
+            self.link.input.unread(),
+            self.head,
+            &edit,
+        );
+        self.link.input.consume(self.head.len());
+        self.down.begin(framing, frames, u64::MAX);
+        self.down
+            .gather(&mut self.link.input)
+            .map_err(|broken| response_error(&broken))?;
+        let began_at = self.asked.wants_first_byte.then(Instant::now);
+        Ok(State::Body {
+            keeps_client,
+            keeps_link,
+            began_at,
+        })
+    }
+
+    fn party(&self, state: State, sent: Sent) -> Party {
+        match (state, sent) {
+            (State::Body { .. }, _) if self.down.waits == Waits::Write => Party::ClientTakes,
+            (State::Body { .. }, _) => Party::InstanceBody,
+            (State::Head, Sent::Partly) if self.up.waits == Waits::Read => Party::ClientBody,
+            (State::Head, Sent::Partly) => Party::InstanceTakes,
+            (State::Head, Sent::All | Sent::Stuck) => Party::InstanceHead,
+        }
+    }
+
+    /// Bytes that move put the deadline off, but not while a response head is awaited: that time is
+    /// for all of it.
+    fn judge_time(&self, cx: &Context<'_>, party: &mut Option<Party>, now: Party) -> Poll<Error> {
+        let (timeout, error) = match now {
+            Party::ClientBody => (self.limits.timeout_body, Error::SlowBody),
+            Party::InstanceTakes => (self.policy.timeout_body, Error::ResponseTimeout),
+            Party::InstanceHead => (self.policy.timeout_response, Error::ResponseTimeout),
+            Party::InstanceBody => (self.policy.timeout_body, Error::BodyTimeout),
+            Party::ClientTakes => (self.limits.timeout_idle, Error::SlowClient),
+        };
+        let is_new = party.replace(now) != Some(now);
+        if !is_new && self.deadline.has_passed(cx) {
+            return Poll::Ready(error);
+        }
+        if is_new || now != Party::InstanceHead {
+            self.deadline.set(timeout);
+        }
+        if self.deadline.has_passed(cx) {
+            Poll::Ready(error)
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+fn response_error(broken: &Broken) -> Error {
+    match broken {
+        Broken::Malformed(refusal) => Error::BadResponse(*refusal),
+        Broken::Truncated | Broken::TooLarge => Error::ResponseTruncated,
+        Broken::Unwritable => Error::ClientGone,
+    }
+}

@@ -1,0 +1,160 @@
+//! One attempt: a request to one endpoint, over a parked connection or a new one.
+//! It does not choose the endpoint and does not retry elsewhere; that is `serve`'s.
+
+use std::time::Instant;
+
+use http1::{Framing, Method, RequestEdit, write_request};
+use model::InFlight;
+use telemetry::Shard;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::exchange::{Asked, Exchange, Exchanged, Failure};
+use crate::idle::Link;
+use crate::pump::{Broken, Frames, Pump};
+use crate::record::Record;
+use crate::snapshot::Place;
+use crate::worker::Worker;
+
+/// What an attempt is made with.
+pub(crate) struct Attempt<'a> {
+    pub(crate) worker: &'a Worker,
+    pub(crate) place: &'a Place,
+    pub(crate) begun: &'a InFlight,
+    pub(crate) asked: Asked,
+}
+
+impl Attempt<'_> {
+    /// Sends the request and brings the response to the client.
+    ///
+    /// # Errors
+    /// [`Failure`]; whether another endpoint may be tried is the caller's to judge.
+    pub(crate) async fn forward<C: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        client: &mut Client<C>,
+        record: &mut Record,
+    ) -> Result<Exchanged, Failure> {
+        let endpoint = self.begun.endpoint();
+        let mut link = match self.worker.idle.take(endpoint) {
+            Some(link) => {
+                self.shard().reuse();
+                link
+            }
+            None => self.open(record).await?,
+        };
+        loop {
+            match self.send(client, &mut link, record).await {
+                Ok(exchanged) => {
+                    if exchanged.keeps_link {
+                        let policy = &self.place.pool().service.http;
+                        self.worker
+                            .idle
+                            .park(endpoint, link, policy, self.worker.now_ms());
+                    }
+                    return Ok(exchanged);
+                }
+                Err(failure) if is_stale(&link, client, failure) => {
+                    // The others were opened to the same process and are as old or older.
+                    self.worker.idle.forget(endpoint);
+                    link = self.open(record).await?;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    async fn open(&self, record: &mut Record) -> Result<Link, Failure> {
+        let began = Instant::now();
+        let timeout = self.place.pool().service.http.timeout_connect;
+        let opened = Link::open(self.begun.endpoint(), timeout).await;
+        record.connecting += began.elapsed();
+        self.shard().connect();
+        opened.map_err(|error| Failure {
+            error,
+            is_answered: false,
+        })
+    }
+
+    fn shard(&self) -> &Shard {
+        self.place.series().worker(self.worker.number)
+    }
+
+    async fn send<C: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        client: &mut Client<C>,
+        link: &mut Link,
+        record: &mut Record,
+    ) -> Result<Exchanged, Failure> {
+        let policy = &self.place.pool().service.http;
+        let mut up = Pump::new(std::mem::take(&mut client.up_out));
+        let mut down = Pump::new(std::mem::take(&mut client.down_out));
+        client.response.clear();
+        let result = match prepare(client, &mut up, policy.body_bytes_max) {
+            Err(error) => Err(Failure {
+                error,
+                is_answered: false,
+            }),
+            Ok(()) => {
+                if self.asked.wants_first_byte {
+                    record.sent_at = Some(Instant::now());
+                }
+                let exchange = Exchange {
+                    client: &mut client.stream,
+                    client_in: &mut client.input,
+                    link,
+                    up: &mut up,
+                    down: &mut down,
+                    head: &mut client.response,
+                    deadline: &client.deadline,
+                    limits: &client.limits,
+                    policy,
+                    asked: self.asked,
+                };
+                exchange.run().await
+            }
+        };
+        record.bytes_in += up.data_bytes();
+        record.bytes_out += down.bytes_written;
+        record.status = client.response.status();
+        client.up_out = up.into_out();
+        client.down_out = down.into_out();
+        result
+    }
+}
+
+/// Writes the head as the instance is to get it, with as much of the body as is there.
+fn prepare<C>(client: &mut Client<C>, up: &mut Pump, body_bytes_max: u64) -> Result<(), Error>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    let buffer = client.input.unread();
+    let is_ours = client
+        .head
+        .request_id()
+        .is_none_or(|id| id.of(buffer) != client.request_id);
+    let edit = RequestEdit {
+        client: &client.peer_text,
+        scheme: b"http",
+        request_id: is_ours.then_some(&client.request_id),
+    };
+    write_request(&mut up.out, buffer, &client.head, &edit);
+    let framing = client.head.framing();
+    if framing == Framing::None {
+        return Ok(());
+    }
+    client.consume_head();
+    up.begin(framing, Frames::Keep, body_bytes_max);
+    up.gather(&mut client.input).map_err(|broken| match broken {
+        Broken::Malformed(refusal) => Error::Malformed(refusal),
+        Broken::TooLarge => Error::BodyTooLarge,
+        Broken::Truncated | Broken::Unwritable => Error::ClientGone,
+    })
+}
+
+/// Whether the connection had gone stale while it was parked: it was reused, brought nothing, and
+/// the request is whole and may be repeated. Then it says nothing about the instance.
+fn is_stale<C>(link: &Link, client: &Client<C>, failure: Failure) -> bool {
+    let repeatable = client.has_head && client.head.method() != Method::Other;
+    link.is_reused && failure.error == Error::InstanceReset && repeatable
+}

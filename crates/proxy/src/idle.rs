@@ -1,0 +1,153 @@
+//! Connections to instances: opened, parked while idle, taken again.
+//! One set per worker, so no lock; a parked connection is looked at before it is used again.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use model::{Endpoint, HttpPolicy};
+use tokio::net::TcpStream;
+
+use crate::buffer::Buffer;
+use crate::error::Error;
+
+/// Largest response head of an instance: the same bound as the default of a request head.
+pub(crate) const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// A connection to an instance.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) stream: TcpStream,
+    pub(crate) input: Buffer,
+    /// Whether a request went over it before: then a reset may only mean that it had gone stale.
+    pub(crate) is_reused: bool,
+}
+
+/// The idle connections of one worker, by endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Idle {
+    stacks: RefCell<HashMap<u64, Stack>>,
+}
+
+#[derive(Debug)]
+struct Stack {
+    endpoint: Arc<Endpoint>,
+    /// The most recently used last: it is taken first, so that surplus ones age and go.
+    parked: Vec<Parked>,
+}
+
+#[derive(Debug)]
+struct Parked {
+    link: Link,
+    expires_ms: u64,
+}
+
+impl Link {
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// Which of the three connect errors it was.
+    pub(crate) async fn open(endpoint: &Endpoint, timeout: Duration) -> Result<Self, Error> {
+        let connecting = TcpStream::connect(endpoint.addr);
+        let stream = match tokio::time::timeout(timeout, connecting).await {
+            Err(_) => return Err(Error::ConnectTimeout),
+            Ok(Err(error)) => return Err(connect_error(endpoint, &error)),
+            Ok(Ok(stream)) => stream,
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            return Err(connect_error(endpoint, &error));
+        }
+        Ok(Self {
+            stream,
+            input: Buffer::new(RESPONSE_HEAD_BYTES_MAX),
+            is_reused: false,
+        })
+    }
+
+    /// Whether nothing came on it since it was parked: neither a close nor a stray byte. Costs no
+    /// system call unless the socket has reported something.
+    fn is_quiet(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        match self.stream.poll_read_ready(&mut cx) {
+            Poll::Pending => true,
+            Poll::Ready(_) => matches!(
+                self.stream.try_read(&mut [0]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock
+            ),
+        }
+    }
+}
+
+impl Idle {
+    /// Takes the most recently used connection to the endpoint that is still good.
+    pub(crate) fn take(&self, endpoint: &Endpoint) -> Option<Link> {
+        let mut stacks = self.stacks.borrow_mut();
+        let stack = stacks.get_mut(&endpoint.key)?;
+        while let Some(parked) = stack.parked.pop() {
+            if parked.link.is_quiet() {
+                return Some(parked.link);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection for the next request, unless the instance is going or enough are kept.
+    pub(crate) fn park(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        mut link: Link,
+        policy: &HttpPolicy,
+        now_ms: u64,
+    ) {
+        if endpoint.is_closed() || !link.input.is_empty() {
+            return;
+        }
+        let mut stacks = self.stacks.borrow_mut();
+        let stack = stacks.entry(endpoint.key).or_insert_with(|| Stack {
+            endpoint: Arc::clone(endpoint),
+            parked: Vec::new(),
+        });
+        if stack.parked.len() >= policy.idle_max {
+            return;
+        }
+        link.is_reused = true;
+        let idle_ms = u64::try_from(policy.timeout_idle.as_millis()).unwrap_or(u64::MAX);
+        stack.parked.push(Parked {
+            link,
+            expires_ms: now_ms.saturating_add(idle_ms),
+        });
+    }
+
+    /// Closes what has idled too long, and everything to instances that are going: a server that
+    /// waits for its connections before it exits must not wait for ours.
+    pub(crate) fn prune(&self, now_ms: u64) {
+        self.stacks.borrow_mut().retain(|_, stack| {
+            stack.parked.retain(|parked| parked.expires_ms > now_ms);
+            !stack.endpoint.is_closed() && !stack.parked.is_empty()
+        });
+    }
+
+    /// Closes everything to one endpoint: one of its connections has shown that it is gone.
+    pub(crate) fn forget(&self, endpoint: &Endpoint) {
+        self.stacks.borrow_mut().remove(&endpoint.key);
+    }
+}
+
+fn connect_error(endpoint: &Endpoint, error: &io::Error) -> Error {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::ConnectionRefused
+        | Kind::ConnectionReset
+        | Kind::HostUnreachable
+        | Kind::NetworkUnreachable => Error::ConnectRefused,
+        Kind::TimedOut => Error::ConnectTimeout,
+        _ => {
+            tracing::warn!(instance = %endpoint.id, addr = %endpoint.addr, %error,
+                "no connection to the instance could be opened");
+            Error::ConnectFailed
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Addresses: bound once for all workers, accepted on by each.
+//! It knows nothing about requests; a connection is handed to `serve` and counted until it ends.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+use arc_swap::ArcSwap;
+use model::{Listener, ListenerLimits};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+use crate::client::Client;
+use crate::serve::serve;
+use crate::worker::Worker;
+
+/// Connections that the kernel completes and keeps until a worker accepts them; it may lower this
+/// to `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// One address that is accepted on, by one socket per worker.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    pub(crate) id: u64,
+    pub(crate) name: Arc<str>,
+    /// As configured, possibly with port 0.
+    pub(crate) bind: SocketAddr,
+    /// As it is.
+    pub(crate) local: SocketAddr,
+    /// Connections open now, over all workers.
+    pub(crate) open: AtomicU32,
+    pub(crate) limits: ArcSwap<ListenerLimits>,
+    sockets: Vec<Mutex<Option<std::net::TcpListener>>>,
+}
+
+/// An address that cannot be accepted on.
+#[derive(Debug, thiserror::Error)]
+#[error("listener {listener}: {}", explain(*.addr, .source))]
+pub struct ListenError {
+    /// The name of the listener.
+    pub listener: Box<str>,
+    /// The address.
+    pub addr: SocketAddr,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+/// Counts a connection while it is open.
+struct Opened {
+    acceptor: Arc<Acceptor>,
+    worker: Rc<Worker>,
+}
+
+impl Acceptor {
+    /// Binds one socket per worker.
+    ///
+    /// # Errors
+    /// [`ListenError`] with what to do about it. Nothing stays bound then.
+    pub(crate) fn bind(id: u64, listener: &Listener, workers: usize) -> Result<Self, ListenError> {
+        let failed = |source| ListenError {
+            listener: listener.name.clone(),
+            addr: listener.bind,
+            source,
+        };
+        let sockets = bind_all(listener.bind, workers).map_err(failed)?;
+        let local = sockets
+            .first()
+            .map_or(Ok(listener.bind), std::net::TcpListener::local_addr);
+        Ok(Self {
+            id,
+            name: Arc::from(&*listener.name),
+            bind: listener.bind,
+            local: local.map_err(failed)?,
+            open: AtomicU32::new(0),
+            limits: ArcSwap::from_pointee(listener.limits.clone()),
+            sockets: sockets
+                .into_iter()
+                .map(|socket| Mutex::new(Some(socket)))
+                .collect(),
+        })
+    }
+
+    fn take_socket(&self, worker: usize) -> io::Result<TcpListener> {
+        let slot = self.sockets.get(worker).ok_or(io::ErrorKind::NotFound)?;
+        let socket = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        TcpListener::from_std(socket.ok_or(io::ErrorKind::NotFound)?)
+    }
+}
+
+/// Accepts on one worker's socket until told to stop. What the kernel has completed by then is
+/// still accepted: closing the socket would reset it.
+pub(crate) async fn accept(worker: Rc<Worker>, acceptor: Arc<Acceptor>, stop: Rc<Notify>) {
+    let listener = match acceptor.take_socket(worker.number) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(listener = %acceptor.name, %error, "a worker could not listen");
+            return;
+        }
+    };
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.notified() => break,
+            accepted = accept_one(&worker, &acceptor, &listener) => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => spawn(&worker, &acceptor, stream, peer),
+            Err(error) => {
+                // Mostly no file descriptors left: accepting again at once would spin.
+                tracing::warn!(listener = %acceptor.name, %error,
+                    "a connection could not be accepted; raise the limit of open files (ulimit -n)");
+                worker.ticked.notified().await;
+            }
+        }
+    }
+    let mut drain = poll_fn(|cx| match listener.poll_accept(cx) {
+        Poll::Ready(Ok(accepted)) => Poll::Ready(Some(accepted)),
+        Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
+    });
+    while let Some((stream, peer)) = (&mut drain).await {
+        spawn(&worker, &acceptor, stream, peer);
+    }
+}
+
+/// The next connection, once there is room for one.
+async fn accept_one(
+    worker: &Worker,
+    acceptor: &Acceptor,
+    listener: &TcpListener,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    while acceptor.open.load(Ordering::Relaxed) >= acceptor.limits.load().connections_max {
+        worker.ticked.notified().await;
+    }
+    listener.accept().await
+}
+
+fn spawn(worker: &Rc<Worker>, acceptor: &Arc<Acceptor>, stream: TcpStream, peer: SocketAddr) {
+    let opened = Opened::new(acceptor, worker);
+    let limits = acceptor.limits.load_full();
+    let name = Arc::clone(&acceptor.name);
+    tokio::task::spawn_local(async move {
+        let deadline = opened.worker.timers.deadline();
+        let client = Client::new(stream, peer, name, limits, deadline);
+        serve(client, &opened.worker).await;
+    });
+}
+
+impl Opened {
+    fn new(acceptor: &Arc<Acceptor>, worker: &Rc<Worker>) -> Self {
+        acceptor.open.fetch_add(1, Ordering::Relaxed);
+        worker
+            .registry
+            .process()
+            .worker(worker.number)
+            .connection_opened();
+        Self {
+            acceptor: Arc::clone(acceptor),
+            worker: Rc::clone(worker),
+        }
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.acceptor.open.fetch_sub(1, Ordering::Relaxed);
+        self.worker
+            .registry
+            .process()
+            .worker(self.worker.number)
+            .connection_closed();
+    }
+}
+
+/// Binds `count` sockets to one address. `SO_REUSEPORT` lets any process of ours share a port, a
+/// second Herder included, so a bind without it comes first and finds out whether it is free.
+fn bind_all(addr: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
+    drop(bind_socket(addr, Sharing::Alone)?);
+    let mut sockets: Vec<std::net::TcpListener> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let addr = sockets
+            .first()
+            .map_or(Ok(addr), std::net::TcpListener::local_addr)?;
+        let socket = bind_socket(addr, Sharing::Workers)?;
+        socket.listen(BACKLOG)?;
+        sockets.push(socket.into());
+    }
+    Ok(sockets)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Alone,
+    Workers,
+}
+
+fn bind_socket(addr: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(sharing == Sharing::Workers)?;
+    // Accepted sockets inherit it: no system call per connection.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    Ok(socket)
+}
+
+fn explain(addr: SocketAddr, error: &io::Error) -> String {
+    let port = addr.port();
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "{addr} is already in use; stop what uses it (`ss -ltnp 'sport = :{port}'` shows it) \
+             or bind another address"
+        ),
+        io::ErrorKind::PermissionDenied => format!(
+            "{addr} may not be bound; ports below 1024 need root or CAP_NET_BIND_SERVICE, so \
+             bind a higher port"
+        ),
+        io::ErrorKind::AddrNotAvailable => format!(
+            "{addr} is not an address of this machine; bind 0.0.0.0 for all of them or 127.0.0.1 \
+             for this machine alone"
+        ),
+        _ => format!("{addr} cannot be bound: {error}"),
+    }
+}

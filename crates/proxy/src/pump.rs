@@ -1,0 +1,227 @@
+//! One direction of a body: bytes from one socket's buffer to the other socket.
+//! Back-pressure is its shape: it reads only when all it has read before is written.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http1::{Body, Framing, Piece, Refusal, write_chunk_start};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::buffer::Buffer;
+
+/// What becomes of the framing of a chunked body, or of one that has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Frames {
+    /// As they came: the receiver reads the same framing.
+    Keep,
+    /// Left out: the receiver reads until the connection closes.
+    Drop,
+    /// Made: the sender closes at the end, the receiver reads chunks.
+    Make,
+}
+
+/// Why a body did not get through.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The sender's framing is malformed.
+    Malformed(Refusal),
+    /// The sender closed, or failed, before the end.
+    Truncated,
+    /// The receiver does not take any more.
+    Unwritable,
+    /// More content than is allowed.
+    TooLarge,
+}
+
+/// What a pump waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// For the sender.
+    Read,
+    /// For the receiver.
+    Write,
+}
+
+/// Moves one head, and then one body.
+#[derive(Debug)]
+pub(crate) struct Pump {
+    body: Body,
+    frames: Frames,
+    bytes_max: u64,
+    /// Bytes to write before anything from the buffer: the head, and frames that we make.
+    pub(crate) out: Vec<u8>,
+    written: usize,
+    /// Bytes at the front of the buffer to write next, and bytes after them to leave out.
+    span: usize,
+    skip: usize,
+    is_ended: bool,
+    pub(crate) bytes_written: u64,
+    pub(crate) waits: Waits,
+}
+
+impl Pump {
+    /// A pump that has nothing to do; `out` is reused memory.
+    pub(crate) fn new(out: Vec<u8>) -> Self {
+        Self {
+            body: Body::new(Framing::None),
+            frames: Frames::Keep,
+            bytes_max: u64::MAX,
+            out,
+            written: 0,
+            span: 0,
+            skip: 0,
+            is_ended: true,
+            bytes_written: 0,
+            waits: Waits::Read,
+        }
+    }
+
+    /// Begins a body of at most `bytes_max` bytes of content, after what is in `out`.
+    pub(crate) fn begin(&mut self, framing: Framing, frames: Frames, bytes_max: u64) {
+        self.body = Body::new(framing);
+        (self.frames, self.bytes_max) = (frames, bytes_max);
+        self.is_ended = framing == Framing::None;
+    }
+
+    /// Bytes of content seen so far.
+    pub(crate) fn data_bytes(&self) -> u64 {
+        self.body.data_bytes()
+    }
+
+    /// The memory of `out`, to be used again.
+    pub(crate) fn into_out(mut self) -> Vec<u8> {
+        self.out.clear();
+        self.out
+    }
+
+    /// Bytes that wait to be written.
+    fn pending(&self) -> usize {
+        self.out.len() - self.written + self.span + self.skip
+    }
+
+    /// Takes small content into `out`, behind the head, so that both leave in one write.
+    pub(crate) fn gather(&mut self, input: &mut Buffer) -> Result<(), Broken> {
+        if self.is_ended || input.is_empty() {
+            return Ok(());
+        }
+        self.plan(input)?;
+        if self.span > 0 {
+            self.out.extend_from_slice(&input.unread()[..self.span]);
+            input.consume(self.span + self.skip);
+            (self.span, self.skip) = (0, 0);
+        }
+        Ok(())
+    }
+
+    /// Moves as much as can be moved now. Ready when the body is over and written.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        input: &mut Buffer,
+        from: &mut (impl AsyncRead + Unpin),
+        to: &mut (impl AsyncWrite + Unpin),
+    ) -> Poll<Result<(), Broken>> {
+        loop {
+            self.waits = Waits::Write;
+            ready!(self.poll_write(cx, input, to))?;
+            if self.is_ended {
+                return Poll::Ready(Ok(()));
+            }
+            self.plan(input)?;
+            if self.is_ended || self.pending() > 0 {
+                continue;
+            }
+            self.waits = Waits::Read;
+            match ready!(input.poll_fill(cx, from)) {
+                Ok(0) => self.close()?,
+                Ok(_) => {}
+                Err(_) => return Poll::Ready(Err(Broken::Truncated)),
+            }
+        }
+    }
+
+    /// Writes what is planned.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        input: &mut Buffer,
+        to: &mut (impl AsyncWrite + Unpin),
+    ) -> Poll<Result<(), Broken>> {
+        while self.written < self.out.len() {
+            let rest = &self.out[self.written..];
+            self.written += ready!(write_some(cx, to, rest)).map_err(|_| Broken::Unwritable)?;
+        }
+        if !self.out.is_empty() {
+            self.bytes_written += u64::try_from(self.out.len()).unwrap_or(0);
+            self.out.clear();
+            self.written = 0;
+        }
+        while self.span > 0 {
+            let rest = &input.unread()[..self.span];
+            let bytes = ready!(write_some(cx, to, rest)).map_err(|_| Broken::Unwritable)?;
+            input.consume(bytes);
+            self.span -= bytes;
+            self.bytes_written += u64::try_from(bytes).unwrap_or(0);
+        }
+        input.consume(std::mem::take(&mut self.skip));
+        Poll::Ready(Ok(()))
+    }
+
+    /// Decides about the bytes in the buffer, up to the first that are left out.
+    fn plan(&mut self, input: &mut Buffer) -> Result<(), Broken> {
+        loop {
+            let rest = &input.unread()[self.span + self.skip..];
+            let piece = self.body.next(rest).map_err(Broken::Malformed)?;
+            if self.body.data_bytes() > self.bytes_max {
+                return Err(Broken::TooLarge);
+            }
+            match piece {
+                Piece::Data(bytes) if self.frames == Frames::Make => {
+                    write_chunk_start(&mut self.out, bytes);
+                    self.out.extend_from_slice(&rest[..bytes]);
+                    self.out.extend_from_slice(b"\r\n");
+                    input.consume(bytes);
+                    return Ok(());
+                }
+                Piece::Frame(bytes) if self.frames == Frames::Keep => self.span += bytes,
+                Piece::Data(bytes) => self.span += bytes,
+                Piece::Frame(bytes) | Piece::Skip(bytes) => {
+                    self.skip += bytes;
+                    if self.span > 0 {
+                        return Ok(());
+                    }
+                    input.consume(std::mem::take(&mut self.skip));
+                }
+                Piece::More => return Ok(()),
+                Piece::End => {
+                    self.is_ended = true;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The sender closed.
+    fn close(&mut self) -> Result<(), Broken> {
+        if !self.body.ends_at_close() {
+            return Err(Broken::Truncated);
+        }
+        if self.frames == Frames::Make {
+            self.out.extend_from_slice(b"0\r\n\r\n");
+        }
+        self.is_ended = true;
+        Ok(())
+    }
+}
+
+fn write_some(
+    cx: &mut Context<'_>,
+    to: &mut (impl AsyncWrite + Unpin),
+    bytes: &[u8],
+) -> Poll<io::Result<usize>> {
+    match ready!(Pin::new(to).poll_write(cx, bytes))? {
+        0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        written => Poll::Ready(Ok(written)),
+    }
+}

@@ -1,0 +1,263 @@
+//! The whole path of a request on one screen: serve, route, pick, forward, retry, record.
+//! Every step is a call; nothing here parses, balances or touches a socket itself.
+
+use std::time::Instant;
+
+use http1::{Framing, Method};
+use model::InFlight;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::client::Client;
+use crate::error::{Blame, Error, Retry};
+use crate::exchange::{Asked, Exchanged, Failure};
+use crate::forward::Attempt;
+use crate::record::Record;
+use crate::reply::Reply;
+use crate::route::route;
+use crate::snapshot::{InService, Place};
+use crate::wait::wait;
+use crate::worker::Worker;
+
+/// What becomes of the client's connection after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    KeepAlive,
+    Close,
+    /// Close, once the client has had time to read the answer.
+    Linger,
+}
+
+/// Serves one connection until it ends.
+pub(crate) async fn serve<C>(mut client: Client<C>, worker: &Worker)
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        let after = match client.read_head(worker).await {
+            Ok(true) => answer(&mut client, worker).await,
+            Ok(false) => After::Close,
+            Err(error) => refuse(&mut client, worker, error).await,
+        };
+        match after {
+            After::KeepAlive => {}
+            After::Close => return,
+            After::Linger => return client.linger().await,
+        }
+    }
+}
+
+/// Answers one request, from an instance or with an error.
+async fn answer<C>(client: &mut Client<C>, worker: &Worker) -> After
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut record = Record::begin();
+    client.served += 1;
+    worker.name_request(client);
+    record.bytes_in = u64::try_from(client.head.len()).unwrap_or(0);
+    let snapshot = worker.snapshot();
+    let buffer = client.input.unread();
+    let found = route(
+        &snapshot.table,
+        client.head.host(buffer),
+        client.head.path(buffer),
+    );
+    let Some(at) = found else {
+        let failure = Failure {
+            error: Error::NoRoute,
+            is_answered: false,
+        };
+        let after = settle(client, worker, &mut record, Err(failure)).await;
+        record.end(client, worker, None);
+        return after;
+    };
+    let mut place = Place { snapshot, at };
+    let result = dispatch(client, worker, &mut place, &mut record).await;
+    let after = settle(client, worker, &mut record, result).await;
+    record.end(
+        client,
+        worker,
+        Some((place.series(), place.pool().service.name.as_str())),
+    );
+    after
+}
+
+/// Picks an endpoint, forwards, and goes to another one as long as that can help and is safe.
+async fn dispatch<C>(
+    client: &mut Client<C>,
+    worker: &Worker,
+    place: &mut Place,
+    record: &mut Record,
+) -> Result<Exchanged, Failure>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    let asked = Asked {
+        method: client.head.method(),
+        version: client.head.version(),
+        keep_alive: worker.keeps_alive(client),
+        wants_first_byte: worker.has_access_log(),
+    };
+    let policy = place.pool().service.http;
+    if matches!(client.head.framing(), Framing::Length(bytes) if bytes > policy.body_bytes_max) {
+        return Err(Failure {
+            error: Error::BodyTooLarge,
+            is_answered: false,
+        });
+    }
+    let _in_service = InService::begin(place, worker.number);
+    let mut tried = Vec::new();
+    let mut failed: Option<Failure> = None;
+    loop {
+        let begun = match pick(worker, place, &tried, record).await {
+            Ok(begun) => begun,
+            Err(error) => {
+                return Err(failed.unwrap_or(Failure {
+                    error,
+                    is_answered: false,
+                }));
+            }
+        };
+        record.attempts += 1;
+        record.instance = Some(begun.endpoint().id.clone());
+        let attempt = Attempt {
+            worker,
+            place,
+            begun: &begun,
+            asked,
+        };
+        let failure = match attempt.forward(client, record).await {
+            Ok(exchanged) => return Ok(exchanged),
+            Err(failure) => failure,
+        };
+        blame(worker, &begun, failure.error);
+        if record.attempts > policy.retries_max || !may_retry(client, failure) {
+            return Err(failure);
+        }
+        tried.push(begun.endpoint().key);
+        place.series().worker(worker.number).retry();
+        failed = Some(failure);
+    }
+}
+
+/// An endpoint of the request's table, or else of the first later table that has one.
+async fn pick(
+    worker: &Worker,
+    place: &mut Place,
+    tried: &[u64],
+    record: &mut Record,
+) -> Result<InFlight, Error> {
+    if let Some(begun) = worker.pick(place.pool(), tried) {
+        return Ok(begun);
+    }
+    let since = Instant::now();
+    let found = wait(worker, place, tried).await;
+    record.waited += since.elapsed();
+    let (newer, begun) = found?;
+    *place = newer;
+    Ok(begun)
+}
+
+/// Tells those who keep count. Only a refused connection takes an instance out of the pool: a reset
+/// may be the doing of one poisonous request, which would then take out one instance after another.
+fn blame(worker: &Worker, begun: &InFlight, error: Error) {
+    if error.blame() == Blame::Instance {
+        begun.blame();
+    }
+    if matches!(error, Error::ConnectRefused | Error::ConnectTimeout) {
+        worker.report_unreachable(&begun.endpoint().id);
+    }
+}
+
+/// Nothing was sent to the client, the request is still whole, and repeating it is safe.
+fn may_retry<C>(client: &Client<C>, failure: Failure) -> bool {
+    let is_safe = match failure.error.retry() {
+        Retry::Never => false,
+        Retry::Idempotent => client.head.method().is_idempotent(),
+        Retry::Always => true,
+    };
+    is_safe && !failure.is_answered && client.has_head
+}
+
+/// Sends an error if one is owed, and decides about the connection.
+async fn settle<C>(
+    client: &mut Client<C>,
+    worker: &Worker,
+    record: &mut Record,
+    result: Result<Exchanged, Failure>,
+) -> After
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    let whole_request = client.has_head && client.head.framing() == Framing::None;
+    client.consume_head();
+    let failure = match result {
+        Ok(exchanged) => {
+            record.first_byte_at = exchanged.first_byte_at;
+            return match exchanged {
+                Exchanged {
+                    keeps_client: true, ..
+                } => After::KeepAlive,
+                Exchanged { is_early: true, .. } => After::Linger,
+                _ => After::Close,
+            };
+        }
+        Err(failure) => failure,
+    };
+    record.error = Some(failure.error);
+    if failure.is_answered {
+        return After::Close;
+    }
+    record.status = failure.error.status();
+    if record.status == 0 {
+        return After::Close;
+    }
+    let keep_alive = whole_request && worker.keeps_alive(client);
+    if !reply(client, record, keep_alive).await {
+        After::Close
+    } else if keep_alive {
+        After::KeepAlive
+    } else {
+        After::Linger
+    }
+}
+
+/// Answers a head that cannot be read; where the next one begins is unknown, so none follows.
+async fn refuse<C>(client: &mut Client<C>, worker: &Worker, error: Error) -> After
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut record = Record::begin();
+    client.request_id.clear();
+    client.head_copy.clear();
+    record.error = Some(error);
+    record.status = error.status();
+    record.bytes_in = u64::try_from(client.input.unread().len()).unwrap_or(0);
+    let is_written = reply(client, &mut record, false).await;
+    record.end(client, worker, None);
+    if is_written {
+        After::Linger
+    } else {
+        After::Close
+    }
+}
+
+async fn reply<C>(client: &mut Client<C>, record: &mut Record, keep_alive: bool) -> bool
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(error) = record.error else {
+        return true;
+    };
+    let head_only = client.head.method() == Method::Head;
+    client.down_out.clear();
+    let reply = Reply {
+        error,
+        request_id: &client.request_id,
+        keep_alive,
+        head_only,
+    };
+    reply.write(&mut client.down_out);
+    record.bytes_out += u64::try_from(client.down_out.len()).unwrap_or(0);
+    client.flush().await
+}

@@ -1,0 +1,68 @@
+//! The published table as one worker holds it, with the series that belong to its pools.
+//! Cloned without touching memory that other workers write to.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use model::{Pool, Table};
+use telemetry::{Registry, ServiceSeries};
+
+/// A table and, for each of its pools, where requests to it are counted.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) table: Arc<Table>,
+    series: Vec<Arc<ServiceSeries>>,
+}
+
+/// One pool of one snapshot.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) snapshot: Rc<Snapshot>,
+    /// Index of the pool.
+    pub(crate) at: usize,
+}
+
+/// Counts one request as in flight for its service until it is dropped.
+pub(crate) struct InService {
+    place: Place,
+    worker: usize,
+}
+
+impl Snapshot {
+    pub(crate) fn of(table: &Arc<Table>, registry: &Registry) -> Self {
+        let series = table
+            .pools
+            .iter()
+            .map(|pool| registry.service(pool.slot, &pool.service.name));
+        Self {
+            series: series.collect(),
+            table: Arc::clone(table),
+        }
+    }
+}
+
+impl Place {
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.snapshot.table.pools[self.at]
+    }
+
+    pub(crate) fn series(&self) -> &ServiceSeries {
+        &self.snapshot.series[self.at]
+    }
+}
+
+impl InService {
+    pub(crate) fn begin(place: &Place, worker: usize) -> Self {
+        place.series().worker(worker).begin();
+        Self {
+            place: place.clone(),
+            worker,
+        }
+    }
+}
+
+impl Drop for InService {
+    fn drop(&mut self) {
+        self.place.series().worker(self.worker).end();
+    }
+}

@@ -1,0 +1,83 @@
+//! Requests for which no endpoint is free wait here, bounded in number and in time.
+//! They wait for the next table, not for a clock: whoever becomes ready is used at once.
+
+use std::time::{Duration, Instant};
+
+use model::InFlight;
+use telemetry::Shard;
+
+use crate::error::Error;
+use crate::snapshot::Place;
+use crate::worker::Worker;
+
+/// One waiting request; ends when dropped, whatever happened.
+struct Waiting<'a> {
+    worker: &'a Worker,
+    slot: usize,
+    shard: &'a Shard,
+    since: Instant,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.worker.waiting.borrow_mut()[self.slot] -= 1;
+        self.shard.waiting(-1);
+        self.shard.waited(self.since.elapsed());
+    }
+}
+
+/// Waits until an endpoint of the service that was not tried takes the request, looking at every
+/// new table. Returns the place in the table that had it, and how long it took.
+///
+/// # Errors
+/// `TooManyWaiting` at once, `NoInstance` at the end of the time, `NoRoute` when the service went.
+pub(crate) async fn wait(
+    worker: &Worker,
+    place: &Place,
+    tried: &[u64],
+) -> Result<(Place, InFlight), Error> {
+    let slot = place.pool().slot;
+    let policy = place.pool().service.http;
+    let shard = place.series().worker(worker.number);
+    let _waiting = enter(worker, slot, policy.waiting_max, shard)?;
+    let mut changes = worker.changes.clone();
+    let ready = async {
+        loop {
+            changes.borrow_and_update();
+            let newest = worker.place_of(slot).ok_or(Error::NoRoute)?;
+            if let Some(begun) = worker.pick(newest.pool(), tried) {
+                return Ok((newest, begun));
+            }
+            if changes.changed().await.is_err() {
+                return Err(Error::NoInstance);
+            }
+        }
+    };
+    let timeout = policy.timeout_wait.max(Duration::from_millis(1));
+    tokio::time::timeout(timeout, ready)
+        .await
+        .unwrap_or(Err(Error::NoInstance))
+}
+
+fn enter<'a>(
+    worker: &'a Worker,
+    slot: usize,
+    waiting_max: u32,
+    shard: &'a Shard,
+) -> Result<Waiting<'a>, Error> {
+    let mut waiting = worker.waiting.borrow_mut();
+    if waiting.len() <= slot {
+        waiting.resize(slot + 1, 0);
+    }
+    if waiting[slot] >= waiting_max {
+        return Err(Error::TooManyWaiting);
+    }
+    waiting[slot] += 1;
+    shard.waiting(1);
+    Ok(Waiting {
+        worker,
+        slot,
+        shard,
+        since: Instant::now(),
+    })
+}

@@ -1,0 +1,251 @@
+//! One worker: a thread with its own runtime, listener sockets, idle connections and counters.
+//! It shares with other workers only the published table and what hangs on its endpoints.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::{ArcSwap, Cache};
+use model::{InFlight, InstanceId, Pool, Table, Time};
+use telemetry::{AccessWriter, Line, Registry};
+use tokio::sync::{Notify, watch};
+
+use crate::client::Client;
+use crate::idle::Idle;
+use crate::listen::{Acceptor, accept};
+use crate::snapshot::{Place, Snapshot};
+use crate::timers::{TICK, Timers};
+
+/// Longest `X-Request-Id` of a client that is passed on; a longer one is replaced.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// What all workers are to do: the whole of it each time, so that nothing can be missed.
+#[derive(Debug, Default)]
+pub(crate) struct Orders {
+    pub(crate) acceptors: Vec<Arc<Acceptor>>,
+    pub(crate) stage: Stage,
+}
+
+/// How far Herder is on its way out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stage {
+    #[default]
+    Serving,
+    /// Accept nothing, finish what runs, close what idles.
+    Draining,
+    /// End now.
+    Stopped,
+}
+
+/// What a worker is made of; sent to its thread.
+pub(crate) struct Parts {
+    pub(crate) number: usize,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) published: Arc<ArcSwap<Table>>,
+    pub(crate) changes: watch::Receiver<u64>,
+    pub(crate) access: Option<AccessWriter>,
+    pub(crate) unreachable: Arc<dyn Fn(&InstanceId) + Send + Sync>,
+    pub(crate) orders: watch::Receiver<Arc<Orders>>,
+    /// The wall clock and the monotonic clock at one moment.
+    pub(crate) epoch: (Time, Instant),
+}
+
+/// What the connections of one worker share.
+pub(crate) struct Worker {
+    pub(crate) number: usize,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) idle: Idle,
+    pub(crate) timers: Rc<Timers>,
+    pub(crate) changes: watch::Receiver<u64>,
+    /// Requests that wait for an endpoint, by the slot of their service.
+    pub(crate) waiting: RefCell<Vec<u32>>,
+    /// Notified at every tick.
+    pub(crate) ticked: Notify,
+    published: RefCell<Cache<Arc<ArcSwap<Table>>, Arc<Table>>>,
+    snapshot: RefCell<Rc<Snapshot>>,
+    rng: RefCell<fastrand::Rng>,
+    access: RefCell<Option<AccessWriter>>,
+    is_draining: Cell<bool>,
+    has_access_log: bool,
+    unreachable: Arc<dyn Fn(&InstanceId) + Send + Sync>,
+    epoch: (Time, Instant),
+}
+
+/// Runs a worker until it is told to stop.
+pub(crate) async fn run(parts: Parts) {
+    let mut orders = parts.orders.clone();
+    let worker = Rc::new(Worker::new(parts));
+    let ticker = tokio::task::spawn_local(tick(Rc::clone(&worker)));
+    let mut accepting: HashMap<u64, Rc<Notify>> = HashMap::new();
+    loop {
+        let now = Arc::clone(&orders.borrow_and_update());
+        if now.stage == Stage::Stopped {
+            break;
+        }
+        accepting.retain(|&id, stop| {
+            let stays = now.stage == Stage::Serving && now.acceptors.iter().any(|a| a.id == id);
+            if !stays {
+                stop.notify_one();
+            }
+            stays
+        });
+        for acceptor in now.acceptors.iter().filter(|_| now.stage == Stage::Serving) {
+            accepting.entry(acceptor.id).or_insert_with(|| {
+                let stop = Rc::new(Notify::new());
+                let (worker, acceptor) = (Rc::clone(&worker), Arc::clone(acceptor));
+                tokio::task::spawn_local(accept(worker, acceptor, Rc::clone(&stop)));
+                stop
+            });
+        }
+        if now.stage == Stage::Draining {
+            worker.is_draining.set(true);
+            worker.timers.wake_all();
+        }
+        if orders.changed().await.is_err() {
+            break;
+        }
+    }
+    ticker.abort();
+    worker.flush_log();
+}
+
+async fn tick(worker: Rc<Worker>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        interval.tick().await;
+        worker.timers.tick();
+        worker.idle.prune(worker.timers.now_ms());
+        worker.flush_log();
+        worker.ticked.notify_waiters();
+    }
+}
+
+impl Worker {
+    fn new(parts: Parts) -> Self {
+        let mut published = Cache::new(parts.published);
+        let snapshot = Snapshot::of(published.load(), &parts.registry);
+        Self {
+            number: parts.number,
+            idle: Idle::default(),
+            timers: Rc::new(Timers::new()),
+            changes: parts.changes,
+            waiting: RefCell::default(),
+            ticked: Notify::new(),
+            published: RefCell::new(published),
+            snapshot: RefCell::new(Rc::new(snapshot)),
+            rng: RefCell::new(fastrand::Rng::new()),
+            has_access_log: parts.access.is_some(),
+            access: RefCell::new(parts.access),
+            is_draining: Cell::new(false),
+            registry: parts.registry,
+            unreachable: parts.unreachable,
+            epoch: parts.epoch,
+        }
+    }
+
+    /// The newest table: one atomic load when it has not changed.
+    pub(crate) fn snapshot(&self) -> Rc<Snapshot> {
+        let mut published = self.published.borrow_mut();
+        let table = published.load();
+        let mut current = self.snapshot.borrow_mut();
+        if !Arc::ptr_eq(&current.table, table) {
+            *current = Rc::new(Snapshot::of(table, &self.registry));
+        }
+        Rc::clone(&current)
+    }
+
+    /// Where a service is in the newest table.
+    pub(crate) fn place_of(&self, slot: usize) -> Option<Place> {
+        let snapshot = self.snapshot();
+        let at = snapshot
+            .table
+            .pools
+            .iter()
+            .position(|pool| pool.slot == slot)?;
+        Some(Place { snapshot, at })
+    }
+
+    pub(crate) fn pick(&self, pool: &Pool, tried: &[u64]) -> Option<InFlight> {
+        balance::pick(pool, tried, &mut self.rng.borrow_mut())
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.get()
+    }
+
+    /// Whether the client may send another request after the one it is at.
+    pub(crate) fn keeps_alive<C>(&self, client: &Client<C>) -> bool {
+        client.head.wants_keep_alive()
+            && client.served < client.limits.requests_per_connection_max
+            && !self.is_draining()
+    }
+
+    /// Fills in the request id, the client's if it is a plain one, and keeps a copy of the head for
+    /// the access log: the original is gone once a body is forwarded.
+    pub(crate) fn name_request<C>(&self, client: &mut Client<C>) {
+        let buffer = client.input.unread();
+        client.request_id.clear();
+        match client
+            .head
+            .request_id()
+            .map(|id| id.of(buffer))
+            .filter(|id| is_plain(id))
+        {
+            Some(id) => client.request_id.extend_from_slice(id),
+            None => write_hex(&mut client.request_id, self.rng.borrow_mut().u128(..)),
+        }
+        if self.has_access_log {
+            client.head_copy.clear();
+            client
+                .head_copy
+                .extend_from_slice(&buffer[..client.head.len()]);
+        }
+    }
+
+    pub(crate) fn report_unreachable(&self, id: &InstanceId) {
+        (self.unreachable)(id);
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.timers.now_ms()
+    }
+
+    pub(crate) fn has_access_log(&self) -> bool {
+        self.has_access_log
+    }
+
+    pub(crate) fn log(&self, line: &Line<'_>) {
+        if let Some(access) = &mut *self.access.borrow_mut() {
+            access.line(line);
+        }
+    }
+
+    fn flush_log(&self) {
+        if let Some(access) = &mut *self.access.borrow_mut() {
+            access.flush();
+        }
+    }
+
+    /// The date of an instant.
+    pub(crate) fn wall(&self, at: Instant) -> Time {
+        self.epoch.0 + at.saturating_duration_since(self.epoch.1)
+    }
+}
+
+fn is_plain(id: &[u8]) -> bool {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(b);
+    (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(plain)
+}
+
+fn write_hex(out: &mut Vec<u8>, number: u128) {
+    let digits = number.to_be_bytes();
+    let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+    out.extend(
+        digits
+            .iter()
+            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]),
+    );
+}
