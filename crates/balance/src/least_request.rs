@@ -25,9 +25,7 @@ pub(crate) fn pick(
         .map(|endpoint| (load(endpoint), endpoint))
         .reduce(|best, next| if is_less(next.0, best.0) { next } else { best })?;
     // It may have been closed since it was looked at; then any other one will do.
-    best.1
-        .begin()
-        .or_else(|| crate::first_from(endpoints, start, tried))
+    best.1.begin().or_else(|| crate::first_from(endpoints, start, tried))
 }
 
 /// Numerator and denominator of the key.

@@ -23,17 +23,10 @@ pub fn selector(
         Algorithm::RoundRobin => {
             let weights: Vec<u32> = endpoints.iter().map(|endpoint| endpoint.weight).collect();
             let sequence = round_robin::sequence(&weights);
-            Selector::RoundRobin {
-                sequence,
-                turn: Arc::clone(turn),
-            }
+            Selector::RoundRobin { sequence, turn: Arc::clone(turn) }
         }
-        Algorithm::LeastRequest => Selector::LeastRequest {
-            turn: Arc::clone(turn),
-        },
-        Algorithm::Random => Selector::Random {
-            cumulative: random::cumulative(endpoints),
-        },
+        Algorithm::LeastRequest => Selector::LeastRequest { turn: Arc::clone(turn) },
+        Algorithm::Random => Selector::Random { cumulative: random::cumulative(endpoints) },
     }
 }
 
@@ -60,18 +53,11 @@ pub fn pick(pool: &Pool, tried: &[u64], rng: &mut fastrand::Rng) -> Option<InFli
 /// is not closed.
 fn first_from(endpoints: &[Arc<Endpoint>], start: usize, tried: &[u64]) -> Option<InFlight> {
     let (before, after) = endpoints.split_at(start);
-    after
-        .iter()
-        .chain(before)
-        .find_map(|endpoint| begin(endpoint, tried))
+    after.iter().chain(before).find_map(|endpoint| begin(endpoint, tried))
 }
 
 fn begin(endpoint: &Arc<Endpoint>, tried: &[u64]) -> Option<InFlight> {
-    if tried.contains(&endpoint.key) {
-        None
-    } else {
-        endpoint.begin()
-    }
+    if tried.contains(&endpoint.key) { None } else { endpoint.begin() }
 }
 
 #[cfg(test)]

@@ -46,9 +46,7 @@ pub(crate) fn pick(
     turn: &AtomicU64,
     tried: &[u64],
 ) -> Option<InFlight> {
-    let period = u64::try_from(sequence.len())
-        .ok()
-        .filter(|&period| period > 0)?;
+    let period = u64::try_from(sequence.len()).ok().filter(|&period| period > 0)?;
     let at = usize::try_from(turn.fetch_add(1, Ordering::Relaxed) % period).ok()?;
     let first = usize::from(*sequence.get(at)?);
     if let Some(begun) = crate::begin(endpoints.get(first)?, tried) {
@@ -56,34 +54,23 @@ pub(crate) fn pick(
     }
     let (before, after) = sequence.split_at(at);
     let mut last = first;
-    after
-        .iter()
-        .chain(before)
-        .map(|&index| usize::from(index))
-        .find_map(|index| {
-            if index == last {
-                return None;
-            }
-            last = index;
-            crate::begin(endpoints.get(index)?, tried)
-        })
+    after.iter().chain(before).map(|&index| usize::from(index)).find_map(|index| {
+        if index == last {
+            return None;
+        }
+        last = index;
+        crate::begin(endpoints.get(index)?, tried)
+    })
 }
 
 /// The weights divided by their greatest common divisor, then scaled so that their sum is at most
 /// `SEQUENCE_MAX`.
 fn reduce(weights: &[u32]) -> Vec<i64> {
     let divisor = weights.iter().fold(0, |a, &b| gcd(a, b)).max(1);
-    let sum: u64 = weights
-        .iter()
-        .map(|&weight| u64::from(weight / divisor))
-        .sum();
+    let sum: u64 = weights.iter().map(|&weight| u64::from(weight / divisor)).sum();
     let scale = |weight: u32| {
         let weight = u64::from(weight / divisor);
-        let scaled = if sum > SEQUENCE_MAX {
-            weight * SEQUENCE_MAX / sum
-        } else {
-            weight
-        };
+        let scaled = if sum > SEQUENCE_MAX { weight * SEQUENCE_MAX / sum } else { weight };
         i64::try_from(scaled.max(1)).unwrap_or(i64::MAX)
     };
     weights.iter().map(|&weight| scale(weight)).collect()

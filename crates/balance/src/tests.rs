@@ -31,10 +31,7 @@ fn service(balance: Algorithm) -> Service {
         },
         balance,
         scale: Scale { min: 1, max: 1 },
-        drain: Drain {
-            timeout_drain: s(30),
-            timeout_grace: s(10),
-        },
+        drain: Drain { timeout_drain: s(30), timeout_grace: s(10) },
         restart: Restart {
             backoff_min: s(1),
             backoff_max: s(60),
@@ -65,12 +62,7 @@ fn pool(balance: Algorithm, weights: &[u32]) -> Pool {
         })
         .collect();
     let selector = selector(balance, &endpoints, &Arc::new(AtomicU64::new(0)));
-    Pool {
-        service: Arc::new(service(balance)),
-        slot: 0,
-        endpoints,
-        selector,
-    }
+    Pool { service: Arc::new(service(balance)), slot: 0, endpoints, selector }
 }
 
 fn number(begun: &InFlight) -> u32 {
@@ -81,20 +73,14 @@ fn shares(pool: &Pool, picks: usize) -> BTreeMap<u32, usize> {
     let mut rng = fastrand::Rng::with_seed(7);
     let mut shares = BTreeMap::new();
     for _ in 0..picks {
-        *shares
-            .entry(number(&pick(pool, &[], &mut rng).unwrap()))
-            .or_default() += 1;
+        *shares.entry(number(&pick(pool, &[], &mut rng).unwrap())).or_default() += 1;
     }
     shares
 }
 
 #[test]
 fn nobody_is_picked_from_an_empty_pool() {
-    for algorithm in [
-        Algorithm::RoundRobin,
-        Algorithm::LeastRequest,
-        Algorithm::Random,
-    ] {
+    for algorithm in [Algorithm::RoundRobin, Algorithm::LeastRequest, Algorithm::Random] {
         assert!(pick(&pool(algorithm, &[]), &[], &mut fastrand::Rng::with_seed(1)).is_none());
     }
 }
@@ -116,9 +102,7 @@ fn round_robin_is_smooth() {
 fn round_robin_goes_a_b_c_a() {
     let pool = pool(Algorithm::RoundRobin, &[1, 1, 1]);
     let mut rng = fastrand::Rng::with_seed(1);
-    let order: Vec<u32> = (0..7)
-        .map(|_| number(&pick(&pool, &[], &mut rng).unwrap()))
-        .collect();
+    let order: Vec<u32> = (0..7).map(|_| number(&pick(&pool, &[], &mut rng).unwrap())).collect();
     assert_eq!(order, [1, 2, 3, 1, 2, 3, 1]);
 }
 
@@ -136,11 +120,7 @@ fn round_robin_shares_one_turn_between_workers() {
 
 #[test]
 fn a_tried_or_closed_endpoint_is_passed_over() {
-    for algorithm in [
-        Algorithm::RoundRobin,
-        Algorithm::LeastRequest,
-        Algorithm::Random,
-    ] {
+    for algorithm in [Algorithm::RoundRobin, Algorithm::LeastRequest, Algorithm::Random] {
         let pool = pool(algorithm, &[5, 1, 1]);
         let mut rng = fastrand::Rng::with_seed(3);
         for _ in 0..50 {
@@ -159,18 +139,10 @@ fn a_tried_or_closed_endpoint_is_passed_over() {
 fn least_request_prefers_idle_then_the_lowest_by_weight() {
     let pool = pool(Algorithm::LeastRequest, &[1, 3]);
     let mut rng = fastrand::Rng::with_seed(1);
-    let held: Vec<InFlight> = (0..8)
-        .map(|_| pick(&pool, &[], &mut rng).unwrap())
-        .collect();
+    let held: Vec<InFlight> = (0..8).map(|_| pick(&pool, &[], &mut rng).unwrap()).collect();
     let on_second = held.iter().filter(|begun| number(begun) == 2).count();
     assert_eq!(on_second, 6, "a weight of 3 to 1 holds 6 of 8");
-    assert_eq!(
-        pool.endpoints
-            .iter()
-            .map(|e| e.in_flight())
-            .collect::<Vec<_>>(),
-        [2, 6]
-    );
+    assert_eq!(pool.endpoints.iter().map(|e| e.in_flight()).collect::<Vec<_>>(), [2, 6]);
 }
 
 #[test]
@@ -183,10 +155,7 @@ fn least_request_shares_when_all_are_idle() {
 fn random_follows_the_weights() {
     let shares = shares(&pool(Algorithm::Random, &[1, 2, 1]), 40_000);
     let near = |n, expected: usize| shares[&n].abs_diff(expected) < 600;
-    assert!(
-        near(1, 10_000) && near(2, 20_000) && near(3, 10_000),
-        "{shares:?}"
-    );
+    assert!(near(1, 10_000) && near(2, 20_000) && near(3, 10_000), "{shares:?}");
 }
 
 proptest! {

@@ -62,9 +62,7 @@ impl Endpoint {
             return None;
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
-        Some(InFlight {
-            endpoint: Arc::clone(self),
-        })
+        Some(InFlight { endpoint: Arc::clone(self) })
     }
 
     /// From now on no request begins here. Cannot be undone: draining never becomes ready.
@@ -128,14 +126,7 @@ mod tests {
         a.blame();
         drop(a);
         drop(b);
-        assert_eq!(
-            (
-                endpoint.in_flight(),
-                endpoint.requests(),
-                endpoint.failures()
-            ),
-            (0, 2, 1)
-        );
+        assert_eq!((endpoint.in_flight(), endpoint.requests(), endpoint.failures()), (0, 2, 1));
     }
 
     #[test]

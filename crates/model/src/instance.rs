@@ -30,13 +30,8 @@ pub struct IllegalMove {
 
 impl Phase {
     /// All phases, in the order of a life.
-    pub const ALL: [Phase; 5] = [
-        Phase::Starting,
-        Phase::Ready,
-        Phase::Unready,
-        Phase::Draining,
-        Phase::Gone,
-    ];
+    pub const ALL: [Phase; 5] =
+        [Phase::Starting, Phase::Ready, Phase::Unready, Phase::Draining, Phase::Gone];
 
     /// The phase after the move, if the move is legal.
     ///
@@ -84,15 +79,7 @@ mod tests {
             .collect();
         assert_eq!(legal.len(), 10);
         assert!(legal.iter().all(|&(from, _)| from != Phase::Gone));
-        assert!(
-            legal
-                .iter()
-                .all(|&(from, to)| from != Phase::Draining || to == Phase::Gone)
-        );
-        assert!(
-            legal
-                .iter()
-                .all(|&(from, to)| from != to && to != Phase::Starting)
-        );
+        assert!(legal.iter().all(|&(from, to)| from != Phase::Draining || to == Phase::Gone));
+        assert!(legal.iter().all(|&(from, to)| from != to && to != Phase::Starting));
     }
 }

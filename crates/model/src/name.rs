@@ -51,14 +51,8 @@ impl FromStr for ServiceName {
     fn from_str(text: &str) -> Result<Self, NameError> {
         let ok = (1..=SERVICE_NAME_BYTES_MAX).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if ok {
-            Ok(Self(text.into()))
-        } else {
-            Err(NameError::Service(text.to_owned()))
-        }
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if ok { Ok(Self(text.into())) } else { Err(NameError::Service(text.to_owned())) }
     }
 }
 
@@ -70,11 +64,7 @@ impl FromStr for InstanceId {
         let (service, number) = text.rsplit_once('.').ok_or_else(bad)?;
         let service = service.parse().map_err(|_| bad())?;
         let number: u32 = number.parse().map_err(|_| bad())?;
-        if number == 0 {
-            Err(bad())
-        } else {
-            Ok(Self { service, number })
-        }
+        if number == 0 { Err(bad()) } else { Ok(Self { service, number }) }
     }
 }
 
@@ -111,17 +101,7 @@ mod tests {
         for good in ["a", "shop", "web-2", &"a".repeat(48)] {
             assert_eq!(good.parse::<ServiceName>().unwrap().as_str(), good);
         }
-        for bad in [
-            "",
-            "Shop",
-            "2web",
-            "-a",
-            "a.b",
-            "a b",
-            "a_b",
-            "é",
-            &"a".repeat(49),
-        ] {
+        for bad in ["", "Shop", "2web", "-a", "a.b", "a b", "a_b", "é", &"a".repeat(49)] {
             assert!(bad.parse::<ServiceName>().is_err(), "{bad}");
         }
     }
@@ -131,16 +111,7 @@ mod tests {
         let id: InstanceId = "web-2.17".parse().unwrap();
         assert_eq!((id.service.as_str(), id.number), ("web-2", 17));
         assert_eq!(id.to_string(), "web-2.17");
-        for bad in [
-            "",
-            "shop",
-            "shop.",
-            "shop.0",
-            "shop.-1",
-            ".1",
-            "Shop.1",
-            "shop.99999999999",
-        ] {
+        for bad in ["", "shop", "shop.", "shop.0", "shop.-1", ".1", "Shop.1", "shop.99999999999"] {
             assert!(bad.parse::<InstanceId>().is_err(), "{bad}");
         }
     }

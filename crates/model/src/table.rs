@@ -96,10 +96,6 @@ impl Route {
             HostPattern::Suffix(suffix) => (1, suffix.len()),
             HostPattern::Any => (2, 0),
         };
-        (
-            class,
-            std::cmp::Reverse(host_bytes),
-            std::cmp::Reverse(self.path.len()),
-        )
+        (class, std::cmp::Reverse(host_bytes), std::cmp::Reverse(self.path.len()))
     }
 }

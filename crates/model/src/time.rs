@@ -37,9 +37,7 @@ impl Add<Duration> for Time {
     /// than every now.
     fn add(self, after: Duration) -> Time {
         let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-        Time {
-            ms: self.ms.saturating_add(ms),
-        }
+        Time { ms: self.ms.saturating_add(ms) }
     }
 }
 
@@ -50,10 +48,7 @@ impl fmt::Display for Time {
         let (year, month, day) = civil_from_days(days);
         let (s, ms) = (ms_of_day / 1000, ms_of_day % 1000);
         let (h, m, s) = (s / 3600, s / 60 % 60, s % 60);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{ms:03}Z"
-        )
+        write!(f, "{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{ms:03}Z")
     }
 }
 
@@ -67,11 +62,7 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     (year, month, day)
 }
