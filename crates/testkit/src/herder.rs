@@ -1,0 +1,99 @@
+//! What to start: the real binary, with a folder and a socket of its own.
+//! It sets nothing else that a user would not set, and waits for nothing.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::Herd;
+use crate::herd::{MARK, socket_in};
+
+/// What to start.
+#[derive(Debug)]
+pub struct Herder {
+    binary: PathBuf,
+    dir: TempDir,
+    subcommand: Vec<OsString>,
+    flags: Vec<OsString>,
+    command: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+}
+
+impl Herder {
+    /// `herder run` with a socket, a listener and an admin port of its own. `binary` is
+    /// `env!("CARGO_BIN_EXE_herder")`, which only tests of that crate have.
+    pub fn run(binary: impl AsRef<Path>) -> Self {
+        let this = Self::new(binary.as_ref());
+        let flags = ["--admin", "127.0.0.1:0", "--bind", "127.0.0.1:0"];
+        Self { subcommand: vec!["run".into()], ..this }.flags(flags)
+    }
+
+    /// `herder serve` of a file with this text, with a socket of its own. Ports are the file's to
+    /// name, as 0, also that of `[admin] bind`.
+    pub fn serve(binary: impl AsRef<Path>, config: &str) -> Self {
+        let this = Self::new(binary.as_ref());
+        let file = this.dir.path().join("herder.toml");
+        fs::write(&file, config).expect("a fresh folder can be written to");
+        let subcommand = vec!["serve".into(), "--config".into(), file.into()];
+        Self { subcommand, ..this }
+    }
+
+    /// More flags of the subcommand.
+    #[must_use]
+    pub fn flags<T: AsRef<OsStr>>(mut self, flags: impl IntoIterator<Item = T>) -> Self {
+        self.flags.extend(flags.into_iter().map(|flag| flag.as_ref().to_owned()));
+        self
+    }
+
+    /// The command of the instances, for [`Herder::run`].
+    #[must_use]
+    pub fn command<T: AsRef<OsStr>>(mut self, command: impl IntoIterator<Item = T>) -> Self {
+        self.command = command.into_iter().map(|word| word.as_ref().to_owned()).collect();
+        self
+    }
+
+    /// An environment variable of Herder.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// The folder in which Herder will run; it goes with the herd.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Starts it. That it is up, or why it ended, is for [`Herd::up`] and [`Herd::exited`].
+    ///
+    /// # Panics
+    ///
+    /// When the binary cannot be executed.
+    pub fn start(self) -> Herd {
+        let mut command = Command::new(&self.binary);
+        command.args(&self.subcommand).arg("--socket").arg(socket_in(self.dir.path()));
+        command.args(&self.flags);
+        if !self.command.is_empty() {
+            command.arg("--").args(&self.command);
+        }
+        command.env("NO_COLOR", "1").env(MARK, self.dir.path()).envs(self.env);
+        command.current_dir(self.dir.path()).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        Herd::new(self.binary, self.dir, child)
+    }
+
+    fn new(binary: &Path) -> Self {
+        Self {
+            binary: binary.to_owned(),
+            dir: TempDir::new().expect("there is room for a folder"),
+            subcommand: Vec::new(),
+            flags: Vec::new(),
+            command: Vec::new(),
+            env: Vec::new(),
+        }
+    }
+}
