@@ -1,0 +1,162 @@
+//! Health: asks each watched instance in turn whether it is fit, and reports what it answered.
+//! It draws no conclusion: how many failures make an instance unfit is for the state to say.
+
+mod cadence;
+mod wire;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use model::{Endpoint, Health, InstanceId, Probe, Service};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::task::JoinHandle;
+
+pub(crate) use self::wire::Wire;
+
+use self::cadence::Cadence;
+use crate::{Event, ProbeOutcome};
+
+/// Probes under way at the same time, over all services. Beyond: they wait their turn, first come
+/// first served. An instance that never answers holds one of these for its timeout at most.
+const PROBES_MAX: usize = 64;
+
+/// One question to one instance, however it is put.
+pub(crate) trait Ask: 'static {
+    /// What the instance answered. It may take for ever: the caller has the timeout.
+    ///
+    /// # Errors
+    /// When it could not be asked for a reason that is Herder's own, such as no file descriptor
+    /// left: that says nothing about the instance.
+    async fn ask(&self, addr: SocketAddr, probe: &Probe) -> io::Result<ProbeOutcome>;
+}
+
+/// Probes instances from the control thread, one task for each. Dropping it stops them all.
+pub(crate) struct Prober<A> {
+    ask: Rc<A>,
+    events: mpsc::Sender<Event>,
+    permits: Rc<Semaphore>,
+    watched: HashMap<InstanceId, Watched>,
+    rng: fastrand::Rng,
+}
+
+/// An instance that is being probed.
+struct Watched {
+    task: JoinHandle<()>,
+    hasten: Rc<Notify>,
+}
+
+/// What the task of one instance works with.
+struct Watch<A> {
+    ask: Rc<A>,
+    events: mpsc::Sender<Event>,
+    permits: Rc<Semaphore>,
+    hasten: Rc<Notify>,
+    endpoint: Arc<Endpoint>,
+    service: Arc<Service>,
+    rng: fastrand::Rng,
+}
+
+impl<A: Ask> Prober<A> {
+    /// A prober that reports to `events`. `seed` decides the jitter.
+    pub(crate) fn new(ask: A, events: mpsc::Sender<Event>, seed: u64) -> Self {
+        Self {
+            ask: Rc::new(ask),
+            events,
+            permits: Rc::new(Semaphore::new(PROBES_MAX)),
+            watched: HashMap::new(),
+            rng: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// Begins to probe an instance, at once and then by the service's policy. Whoever watched the
+    /// same instance before stops.
+    pub(crate) fn watch(&mut self, endpoint: Arc<Endpoint>, service: Arc<Service>) {
+        let id = endpoint.id.clone();
+        let hasten = Rc::new(Notify::new());
+        let watch = Watch {
+            ask: Rc::clone(&self.ask),
+            events: self.events.clone(),
+            permits: Rc::clone(&self.permits),
+            hasten: Rc::clone(&hasten),
+            endpoint,
+            service,
+            rng: self.rng.fork(),
+        };
+        let task = tokio::task::spawn_local(watch.run());
+        if let Some(before) = self.watched.insert(id, Watched { task, hasten }) {
+            before.task.abort();
+        }
+    }
+
+    /// Probes an instance now; when a probe of it is under way, once more right after it.
+    pub(crate) fn hasten(&self, id: &InstanceId) {
+        if let Some(watched) = self.watched.get(id) {
+            watched.hasten.notify_one();
+        }
+    }
+
+    /// Stops probing an instance. No probe of it is reported after this, but for what is in the
+    /// channel already.
+    pub(crate) fn forget(&mut self, id: &InstanceId) {
+        if let Some(watched) = self.watched.remove(id) {
+            watched.task.abort();
+        }
+    }
+}
+
+impl<A> Drop for Prober<A> {
+    fn drop(&mut self) {
+        self.watched.values().for_each(|watched| watched.task.abort());
+    }
+}
+
+impl<A: Ask> Watch<A> {
+    /// Until it is aborted or nobody listens any more. The pause counts from the end of a probe,
+    /// so that an instance that takes long to answer is not asked without end.
+    async fn run(mut self) {
+        let service = Arc::clone(&self.service);
+        let mut cadence = Cadence::default();
+        loop {
+            let outcome = self.probe(&service.health).await;
+            let pause = cadence.pause(outcome.as_ref(), &service.health, &mut self.rng);
+            if let Some(outcome) = outcome {
+                let id = self.endpoint.id.clone();
+                if self.events.send(Event::Probed { id, outcome }).await.is_err() {
+                    return;
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.hasten.notified() => {}
+            }
+        }
+    }
+
+    /// None when the instance could not be asked.
+    async fn probe(&self, health: &Health) -> Option<ProbeOutcome> {
+        let turn = self.permits.acquire().await;
+        let asked = self.ask.ask(self.endpoint.addr, &health.probe);
+        let answer = tokio::time::timeout(health.timeout, asked).await;
+        drop(turn);
+        match answer {
+            Ok(Ok(outcome)) => Some(outcome),
+            Ok(Err(error)) => {
+                tracing::warn!(instance = %self.endpoint.id, %error, "could not probe an instance");
+                None
+            }
+            Err(_) => {
+                let within = health.timeout;
+                Some(ProbeOutcome::Fail(match &health.probe {
+                    Probe::Tcp => format!("no connection within {within:?}"),
+                    Probe::Http { path } => format!("GET {path}: no answer within {within:?}"),
+                }))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

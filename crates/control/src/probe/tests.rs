@@ -1,0 +1,287 @@
+//! The prober on a paused clock, with instances that answer as the test says.
+//! No network: what is put on the wire is tested beside `wire`.
+#![allow(clippy::unwrap_used)]
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use model::{Algorithm, Command, Drain, HttpPolicy, Restart, Scale, Source};
+use tokio::task::LocalSet;
+use tokio::time::Instant;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The policy of all tests here.
+pub(crate) fn health() -> Health {
+    Health {
+        probe: Probe::Http { path: "/healthz".into() },
+        interval: 2 * SECOND,
+        interval_fast: Duration::from_millis(200),
+        timeout: SECOND,
+        healthy: 2,
+        unhealthy: 3,
+        timeout_boot: 60 * SECOND,
+    }
+}
+
+/// A service by that policy.
+pub(crate) fn service() -> Service {
+    Service {
+        name: "shop".parse().unwrap(),
+        routes: Vec::new(),
+        source: Source::Command(Command {
+            argv: vec!["true".into()],
+            env: Default::default(),
+            dir: None,
+        }),
+        health: health(),
+        balance: Algorithm::RoundRobin,
+        scale: Scale { min: 1, max: 1 },
+        drain: Drain { timeout_drain: SECOND, timeout_grace: SECOND },
+        restart: Restart {
+            backoff_min: SECOND,
+            backoff_max: SECOND,
+            forgive_after: SECOND,
+            crash_loop: 3,
+        },
+        http: HttpPolicy {
+            timeout_connect: SECOND,
+            timeout_response: SECOND,
+            timeout_body: SECOND,
+            body_bytes_max: 1,
+            retries_max: 1,
+            waiting_max: 1,
+            timeout_wait: SECOND,
+            idle_max: 1,
+            timeout_idle: SECOND,
+        },
+    }
+}
+
+fn endpoint(number: u16) -> Arc<Endpoint> {
+    let id = format!("shop.{number}").parse().unwrap();
+    let addr = SocketAddr::from(([127, 0, 0, 1], number));
+    Arc::new(Endpoint::new(id, u64::from(number), addr, 1))
+}
+
+/// How the instances behave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Pass,
+    Fail,
+    Never,
+    CannotAsk,
+}
+
+/// Instances that behave, and what they saw.
+struct Herd {
+    answer: Cell<Answer>,
+    asked: RefCell<Vec<(SocketAddr, Instant)>>,
+    under_way: Cell<usize>,
+    under_way_max: Cell<usize>,
+}
+
+impl Herd {
+    fn new(answer: Answer) -> Rc<Self> {
+        Rc::new(Self {
+            answer: Cell::new(answer),
+            asked: RefCell::default(),
+            under_way: Cell::default(),
+            under_way_max: Cell::default(),
+        })
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.borrow().len()
+    }
+}
+
+struct UnderWay<'a>(&'a Herd);
+
+impl<'a> UnderWay<'a> {
+    fn new(herd: &'a Herd) -> Self {
+        herd.under_way.set(herd.under_way.get() + 1);
+        herd.under_way_max.set(herd.under_way_max.get().max(herd.under_way.get()));
+        Self(herd)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.set(self.0.under_way.get() - 1);
+    }
+}
+
+impl Ask for Rc<Herd> {
+    async fn ask(&self, addr: SocketAddr, _: &Probe) -> io::Result<ProbeOutcome> {
+        let _under_way = UnderWay::new(self);
+        self.asked.borrow_mut().push((addr, Instant::now()));
+        match self.answer.get() {
+            Answer::Pass => Ok(ProbeOutcome::Pass),
+            Answer::Fail => Ok(ProbeOutcome::Fail("GET /healthz answered 500".into())),
+            Answer::Never => std::future::pending().await,
+            Answer::CannotAsk => Err(io::Error::other("no file descriptor left")),
+        }
+    }
+}
+
+fn prober(herd: &Rc<Herd>) -> (Prober<Rc<Herd>>, mpsc::Receiver<Event>) {
+    let (events, outcomes) = mpsc::channel(1024);
+    (Prober::new(Rc::clone(herd), events, 7), outcomes)
+}
+
+/// The next outcome, which must come within `within`.
+async fn next(outcomes: &mut mpsc::Receiver<Event>, within: Duration) -> (String, ProbeOutcome) {
+    let event = tokio::time::timeout(within, outcomes.recv()).await.unwrap().unwrap();
+    let Event::Probed { id, outcome } = event else { panic!("{event:?}") };
+    (id.to_string(), outcome)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_probe_is_at_once_and_the_rest_by_the_cadence() {
+    let herd = Herd::new(Answer::Pass);
+    LocalSet::new()
+        .run_until(async {
+            let (mut prober, mut outcomes) = prober(&herd);
+            let start = Instant::now();
+            prober.watch(endpoint(1), Arc::new(service()));
+            let first = next(&mut outcomes, Duration::from_millis(1)).await;
+            assert_eq!(first, ("shop.1".into(), ProbeOutcome::Pass));
+            assert_eq!(start.elapsed(), Duration::ZERO);
+            next(&mut outcomes, Duration::from_millis(221)).await;
+            next(&mut outcomes, Duration::from_millis(2001)).await;
+            let before = Instant::now();
+            next(&mut outcomes, Duration::from_millis(2201)).await;
+            assert!(before.elapsed() >= Duration::from_millis(1800));
+
+            herd.answer.set(Answer::Fail);
+            let (_, failed) = next(&mut outcomes, Duration::from_millis(2201)).await;
+            assert_eq!(failed, ProbeOutcome::Fail("GET /healthz answered 500".into()));
+            next(&mut outcomes, Duration::from_millis(221)).await;
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_never_answers_fails_after_the_timeout() {
+    let herd = Herd::new(Answer::Never);
+    LocalSet::new()
+        .run_until(async {
+            let (mut prober, mut outcomes) = prober(&herd);
+            let start = Instant::now();
+            let mut service = service();
+            prober.watch(endpoint(1), Arc::new(service.clone()));
+            let (_, outcome) = next(&mut outcomes, 2 * SECOND).await;
+            assert_eq!(outcome, ProbeOutcome::Fail("GET /healthz: no answer within 1s".into()));
+            assert_eq!(start.elapsed(), SECOND);
+
+            service.health.probe = Probe::Tcp;
+            service.health.timeout = Duration::from_millis(1500);
+            prober.watch(endpoint(1), Arc::new(service));
+            let (_, outcome) = next(&mut outcomes, 2 * SECOND).await;
+            assert_eq!(outcome, ProbeOutcome::Fail("no connection within 1.5s".into()));
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_herders_own_fault_is_not_reported_as_the_instances() {
+    let herd = Herd::new(Answer::CannotAsk);
+    LocalSet::new()
+        .run_until(async {
+            let (mut prober, mut outcomes) = prober(&herd);
+            prober.watch(endpoint(1), Arc::new(service()));
+            tokio::time::sleep(2 * SECOND).await;
+            assert!(outcomes.try_recv().is_err());
+            assert!(herd.asked() >= 8, "{}", herd.asked());
+            herd.answer.set(Answer::Pass);
+            next(&mut outcomes, SECOND).await;
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn hastening_probes_now() {
+    let herd = Herd::new(Answer::Pass);
+    LocalSet::new()
+        .run_until(async {
+            let (mut prober, mut outcomes) = prober(&herd);
+            let shop = endpoint(1);
+            prober.watch(Arc::clone(&shop), Arc::new(service()));
+            for _ in 0..4 {
+                next(&mut outcomes, 3 * SECOND).await;
+            }
+            let start = Instant::now();
+            prober.hasten(&shop.id);
+            next(&mut outcomes, Duration::from_millis(1)).await;
+            assert_eq!(start.elapsed(), Duration::ZERO);
+
+            // While one is under way: once more right after it, and only once.
+            herd.answer.set(Answer::Never);
+            prober.hasten(&shop.id);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let asked = herd.asked();
+            prober.hasten(&shop.id);
+            prober.hasten(&shop.id);
+            tokio::time::sleep(Duration::from_millis(501)).await;
+            assert_eq!(herd.asked(), asked + 1);
+
+            prober.hasten(&"shop.99".parse().unwrap());
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn forgetting_stops_and_watching_again_replaces() {
+    let herd = Herd::new(Answer::Pass);
+    LocalSet::new()
+        .run_until(async {
+            let (mut prober, mut outcomes) = prober(&herd);
+            let shop = endpoint(1);
+            prober.watch(Arc::clone(&shop), Arc::new(service()));
+            next(&mut outcomes, SECOND).await;
+            let moved = Endpoint::new(shop.id.clone(), 2, ([127, 0, 0, 1], 9).into(), 1);
+            let moved_addr = moved.addr;
+            prober.watch(Arc::new(moved), Arc::new(service()));
+            tokio::time::sleep(10 * SECOND).await;
+            let asked = herd.asked.take();
+            assert!(asked.len() > 4);
+            assert!(asked[1..].iter().all(|&(addr, _)| addr == moved_addr), "{asked:?}");
+
+            prober.forget(&shop.id);
+            while outcomes.try_recv().is_ok() {}
+            tokio::time::sleep(10 * SECOND).await;
+            assert!(outcomes.try_recv().is_err());
+            assert_eq!(herd.asked(), 0);
+
+            prober.watch(endpoint(2), Arc::new(service()));
+            next(&mut outcomes, SECOND).await;
+            drop(prober);
+            tokio::time::sleep(10 * SECOND).await;
+            assert_eq!(herd.asked(), 1);
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn probes_at_the_same_time_are_bounded_and_all_get_their_turn() {
+    let herd = Herd::new(Answer::Never);
+    LocalSet::new()
+        .run_until(async {
+            let (mut prober, mut outcomes) = prober(&herd);
+            let start = Instant::now();
+            let count = 3 * PROBES_MAX;
+            for number in 1..=count {
+                prober.watch(endpoint(u16::try_from(number).unwrap()), Arc::new(service()));
+            }
+            let mut seen = std::collections::HashSet::new();
+            while seen.len() < count {
+                seen.insert(next(&mut outcomes, 2 * SECOND).await.0);
+            }
+            assert_eq!(herd.under_way_max.get(), PROBES_MAX);
+            assert!(start.elapsed() <= 4 * SECOND, "{:?}", start.elapsed());
+        })
+        .await;
+}
