@@ -1,0 +1,151 @@
+//! All that control knows: what is desired, what was observed, what was ordered, and the journal.
+//! Facts only: what follows from them is decided in `plan`, and nothing here does I/O.
+
+mod backoff;
+mod commit;
+mod configuration;
+mod decision;
+mod failure;
+pub(crate) mod instance;
+mod order;
+mod picture;
+mod report;
+mod rollout;
+pub(crate) mod service;
+
+use std::collections::BTreeMap;
+
+use model::{Desired, InstanceId, ServiceName, Table, Time};
+
+use crate::journal::Journal;
+use crate::state::instance::Ending;
+use crate::state::service::ServiceState;
+use crate::table::Publication;
+use crate::{Action, Event, Kind, Refusal, View};
+
+/// What a state needs to know for its whole life.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Entries that the journal keeps; at the limit the oldest makes room.
+    pub journal_max: usize,
+    /// Seeds the jitter of back-offs.
+    pub seed: u64,
+}
+
+/// What is desired and what is known. One writer owns it.
+#[derive(Debug)]
+pub struct State {
+    /// As it was taken last.
+    desired: Desired,
+    /// Whether Herder shuts down.
+    stopping: bool,
+    /// Every service there ever was, by name.
+    services: BTreeMap<ServiceName, ServiceState>,
+    /// What a driver says it runs and nobody owns. It is killed, `None` until that was ordered.
+    strays: BTreeMap<InstanceId, Option<Ending>>,
+    /// The next endpoint gets this key.
+    endpoint_key_next: u64,
+    publication: Publication,
+    journal: Journal,
+    rng: fastrand::Rng,
+}
+
+impl State {
+    /// Nothing desired, nothing observed.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            desired: Desired::default(),
+            stopping: false,
+            services: BTreeMap::new(),
+            strays: BTreeMap::new(),
+            endpoint_key_next: 1,
+            publication: Publication::default(),
+            journal: Journal::new(settings.journal_max),
+            rng: fastrand::Rng::with_seed(settings.seed),
+        }
+    }
+
+    /// Takes note of an event. `now` never goes backwards.
+    ///
+    /// # Errors
+    /// A [`Refusal`] of a configuration or an order that cannot be taken; then nothing changed but
+    /// the journal, which has the refusal.
+    pub fn apply(&mut self, now: Time, event: Event) -> Result<(), Refusal> {
+        for service in self.services.values_mut() {
+            service.pass(now, &mut self.journal);
+        }
+        match event {
+            Event::Configured(desired) => self.take_configuration(now, desired)?,
+            Event::Ordered(order) => self.take_order(now, &order)?,
+            Event::Started { id, addr, pid } => self.started(now, id, addr, pid),
+            Event::StartFailed { id, reason } => self.start_failed(now, &id, &reason),
+            Event::Exited { id, exit } => self.exited(now, &id, exit),
+            Event::Probed { id, outcome } => self.probed(now, &id, outcome),
+            Event::Unreachable { id } => self.unreachable(now, &id),
+            Event::Quiet { id } => self.quiet(&id),
+            Event::Tick => {}
+        }
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Takes note that an action was ordered, before it is carried out: what is to drain leaves the
+    /// next table with this call.
+    pub fn commit(&mut self, now: Time, action: &Action) {
+        self.record(now, action);
+        self.settle(now);
+    }
+
+    /// A new table, if routes, pools or policies changed since the last call that returned one.
+    pub fn table(&mut self) -> Option<Table> {
+        self.publication.next(self.services.values())
+    }
+
+    /// What is known as of now, as a copy.
+    pub fn view(&self, now: Time) -> View {
+        View {
+            at: now,
+            table_version: self.publication.version(),
+            stopping: self.stopping,
+            services: self.services.values().filter_map(|service| service.view(now)).collect(),
+        }
+    }
+
+    /// The recent decisions, transitions and refusals.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Whether Herder shuts down and no instance is left.
+    pub fn finished(&self) -> bool {
+        self.stopping
+            && self.strays.is_empty()
+            && self.services.values().all(|service| service.instances.is_empty())
+    }
+
+    /// The services, by name.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &ServiceState> {
+        self.services.values()
+    }
+
+    /// What runs and nobody owns, and how far it is on its way out.
+    pub(crate) fn strays(&self) -> impl Iterator<Item = (&InstanceId, Option<&Ending>)> {
+        self.strays.iter().map(|(id, ending)| (id, ending.as_ref()))
+    }
+
+    /// Ends what has come to its end through the last change.
+    fn settle(&mut self, now: Time) {
+        for service in self.services.values_mut() {
+            service.end_rollout(now, &mut self.journal);
+        }
+    }
+
+    /// Refuses: the journal has it, and nothing else changed.
+    fn refuse(&mut self, now: Time, service: Option<&ServiceName>, text: String) -> Refusal {
+        match service {
+            Some(name) => self.journal.service(now, Kind::Refused, name, text.clone()),
+            None => self.journal.herder(now, Kind::Refused, text.clone()),
+        }
+        Refusal(text)
+    }
+}

@@ -1,0 +1,54 @@
+//! How many instances a service is to have, and why.
+//! It only keeps what others decided, within the bounds; where a number comes from is not its to say.
+
+use model::{Scale, Service, Source};
+
+/// A desired count, with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// Always within the bounds of the service.
+    pub(crate) count: u32,
+    /// Why that many, such as `min` or `scale shop 5`.
+    pub(crate) reason: String,
+    pub(crate) by: By,
+}
+
+/// Who decided. An autoscaler becomes one more of these: its number goes through
+/// `ServiceState::decide` like every other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The configuration: the least that it allows.
+    Configuration,
+    /// An operator; kept across reloads for as long as it fits.
+    Operator,
+}
+
+impl Decision {
+    /// What holds until somebody decides otherwise.
+    pub(crate) fn configured(service: &Service) -> Self {
+        let reason = match &service.source {
+            Source::Command(_) => "min".to_owned(),
+            Source::Static(_) => "one per address".to_owned(),
+        };
+        Self { count: service.scale.min, reason, by: By::Configuration }
+    }
+
+    /// An operator's order.
+    pub(crate) fn ordered(service: &Service, count: u32) -> Self {
+        let reason = format!("scale {} {count}", service.name);
+        Self { count, reason, by: By::Operator }
+    }
+
+    /// The nearest one that the bounds allow; its reason says when they changed it.
+    pub(crate) fn within(self, Scale { min, max }: &Scale) -> Self {
+        if self.count < *min {
+            let reason = format!("{}, raised to min", self.reason);
+            Self { count: *min, reason, ..self }
+        } else if self.count > *max {
+            let reason = format!("{}, lowered to max", self.reason);
+            Self { count: *max, reason, ..self }
+        } else {
+            self
+        }
+    }
+}

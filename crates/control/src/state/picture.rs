@@ -1,0 +1,74 @@
+//! Makes the copy of the state that screens, the admin API and metrics are shown.
+//! It changes nothing, and says nothing that the journal says differently.
+
+use model::Time;
+
+use crate::state::instance::Instance;
+use crate::state::service::{ServiceState, Standing};
+use crate::{BackoffView, InstanceView, RolloutView, ServiceView};
+
+impl ServiceState {
+    /// What is to be seen; nothing of a service that was removed and has no instance left.
+    pub(crate) fn view(&self, now: Time) -> Option<ServiceView> {
+        if self.standing == Standing::Removed && self.instances.is_empty() {
+            return None;
+        }
+        let (desired, desired_reason) = match self.standing {
+            Standing::Configured => (self.decision.count, self.decision.reason.clone()),
+            Standing::Removed => (0, "removed from the configuration".to_owned()),
+            Standing::Stopping => (0, "Herder shuts down".to_owned()),
+        };
+        Some(ServiceView {
+            name: self.policy.name.clone(),
+            slot: self.slot,
+            desired,
+            desired_reason,
+            min: self.policy.scale.min,
+            max: self.policy.scale.max,
+            balance: self.policy.balance,
+            generation: self.generation,
+            rollout: self.rollout_view(),
+            backoff: self.backoff_view(now),
+            instances: self.instances.values().map(Instance::view).collect(),
+        })
+    }
+
+    fn rollout_view(&self) -> Option<RolloutView> {
+        let total = u32::try_from(self.target()).unwrap_or(u32::MAX);
+        let replaced = u32::try_from(self.replaced().count()).unwrap_or(u32::MAX).min(total);
+        let reason = self.rollout.as_ref()?.reason.clone();
+        Some(RolloutView { replaced, total, reason })
+    }
+
+    /// Shown while it holds; that of a crash loop until it is forgotten.
+    fn backoff_view(&self, now: Time) -> Option<BackoffView> {
+        let crash_loop = self.backoff.is_crash_loop(&self.policy.restart);
+        (self.backoff.holds(now) || crash_loop).then(|| BackoffView {
+            failures: self.backoff.failures(),
+            until: self.backoff.until(),
+            crash_loop,
+            reason: self.backoff.reason.clone(),
+            last_lines: self.backoff.last_lines.clone(),
+        })
+    }
+}
+
+impl Instance {
+    fn view(&self) -> InstanceView {
+        let endpoint = self.endpoint.as_ref();
+        InstanceView {
+            id: self.id.clone(),
+            phase: self.phase(),
+            since: self.since(),
+            reason: self.reason().to_owned(),
+            trouble: self.trouble().map(str::to_owned),
+            generation: self.generation,
+            addr: self.addr,
+            pid: self.pid,
+            in_flight: self.in_flight(),
+            requests: endpoint.map_or(0, |endpoint| endpoint.requests()),
+            failures: endpoint.map_or(0, |endpoint| endpoint.failures()),
+            boot: self.boot,
+        }
+    }
+}

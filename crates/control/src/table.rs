@@ -1,0 +1,86 @@
+//! Makes the table that the data plane reads, when it would differ from the last one.
+//! It copies facts: who is ready, who is whose; it decides nothing about them.
+
+use std::sync::Arc;
+
+use model::{HostPattern, Pool, Route, Service, Table};
+
+use crate::state::instance::Instance;
+use crate::state::service::{ServiceState, Standing};
+
+/// The last table, as far as a comparison with the next one needs it.
+#[derive(Debug, Default)]
+pub(crate) struct Publication {
+    version: u64,
+    pools: Vec<Published>,
+}
+
+/// What a pool of the last table was made from.
+#[derive(Debug, PartialEq, Eq)]
+struct Published {
+    service: Arc<Service>,
+    /// The keys of its endpoints.
+    keys: Vec<u64>,
+}
+
+impl Publication {
+    /// The version of the last table; 0 before the first.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The next table, unless it would say the same as the last one.
+    ///
+    /// It is compared with what it is made from, so that no change can be forgotten: a note of what
+    /// changed would have to be made in every place that changes something.
+    pub(crate) fn next<'a>(
+        &mut self,
+        services: impl Iterator<Item = &'a ServiceState>,
+    ) -> Option<Table> {
+        let routed: Vec<&ServiceState> = services.filter(|service| is_routed(service)).collect();
+        let pools: Vec<Published> = routed.iter().map(|service| published(service)).collect();
+        if pools == self.pools {
+            return None;
+        }
+        self.version += 1;
+        self.pools = pools;
+        Some(table(self.version, &routed))
+    }
+}
+
+/// Whether requests are led to a service. One without a ready instance has an empty pool, so that
+/// its requests wait instead of going nowhere.
+fn is_routed(service: &ServiceState) -> bool {
+    service.standing != Standing::Removed && !service.policy.routes.is_empty()
+}
+
+fn published(service: &ServiceState) -> Published {
+    let keys = service.ready().filter_map(|instance| instance.endpoint.as_ref());
+    Published {
+        service: Arc::clone(&service.policy),
+        keys: keys.map(|endpoint| endpoint.key).collect(),
+    }
+}
+
+fn table(version: u64, services: &[&ServiceState]) -> Table {
+    let mut routes: Vec<Route> = services
+        .iter()
+        .enumerate()
+        .flat_map(|(pool, service)| {
+            service.policy.routes.iter().map(move |rule| Route {
+                host: HostPattern::of(rule.host.as_deref()),
+                path: rule.path.clone(),
+                pool,
+            })
+        })
+        .collect();
+    routes.sort_by_key(Route::precedence);
+    Table { version, routes, pools: services.iter().map(|service| pool(service)).collect() }
+}
+
+fn pool(service: &ServiceState) -> Arc<Pool> {
+    let endpoint = |instance: &Instance| instance.endpoint.clone();
+    let endpoints: Vec<_> = service.ready().filter_map(endpoint).collect();
+    let selector = balance::selector(service.policy.balance, &endpoints, &service.turn);
+    Arc::new(Pool { service: Arc::clone(&service.policy), slot: service.slot, endpoints, selector })
+}

@@ -1,0 +1,25 @@
+//! The pure half of control: its rules as tables, its invariants in a seeded simulation.
+//! No clock, no process and no socket: everything here happens in made-up time.
+#![allow(clippy::unwrap_used)]
+
+#[path = "pure/desire.rs"]
+mod desire;
+#[path = "pure/rig.rs"]
+mod rig;
+
+#[path = "pure/rules_configuration.rs"]
+mod rules_configuration;
+#[path = "pure/rules_ending.rs"]
+mod rules_ending;
+#[path = "pure/rules_failure.rs"]
+mod rules_failure;
+#[path = "pure/rules_health.rs"]
+mod rules_health;
+#[path = "pure/rules_order.rs"]
+mod rules_order;
+#[path = "pure/rules_rollout.rs"]
+mod rules_rollout;
+#[path = "pure/rules_static.rs"]
+mod rules_static;
+#[path = "pure/rules_table.rs"]
+mod rules_table;
