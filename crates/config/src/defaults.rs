@@ -1,0 +1,107 @@
+//! Every default and every range, in this one place: schema, documentation and resolution read
+//! them here. It must not know where a number is used.
+//!
+//! `Count`, `Period` and `Size` stand for "default, least, most"; periods in milliseconds, sizes
+//! in bytes. A range is as wide as the value can be without breaking something else.
+
+use crate::schema::number::{Count, OrUnlimited, Period, Size};
+
+const S: u64 = 1000;
+const M: u64 = 60 * S;
+const H: u64 = 60 * M;
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const TIB: u64 = 1 << 40;
+const UNLIMITED: u64 = u64::MAX;
+
+/// The name of the listener when the file has none, and the service's in `herder run`.
+pub(crate) const NAME: &str = "web";
+/// Only this machine: opening a port to the world is the operator's decision.
+pub(crate) const LISTENER_BIND: &str = "127.0.0.1:8080";
+/// Next to the default listener, and only for this machine.
+pub(crate) const ADMIN_BIND: &str = "127.0.0.1:7070";
+/// Below Linux's ephemeral ports, which begin at 32768, so that outgoing connections do not
+/// take them.
+pub(crate) const INSTANCE_PORTS: &str = "20000-29999";
+
+/// One per core by default; more than a thousand is a typing error.
+pub(crate) type Workers = Count<1, 1, 1024>;
+
+/// Clients use a handful of connections each; 20,000 is thousands of clients and below what
+/// `ulimit -n` commonly allows once raised.
+pub(crate) type ConnectionsMax = Count<20_000, 1, 1_000_000>;
+/// Room for large cookies; what common servers accept.
+pub(crate) type HeadMax = Size<{ 16 * KIB }, KIB, MIB>;
+/// Browsers send about 20 headers.
+pub(crate) type HeadersMax = Count<100, 1, 1000>;
+/// As long as the addresses that common servers accept.
+pub(crate) type TargetMax = Size<{ 8 * KIB }, 64, MIB>;
+/// Connections end by idling; a bound is for those who have a reason.
+pub(crate) type RequestsPerConnectionMax = OrUnlimited<Count<UNLIMITED, 1, 1_000_000_000>>;
+/// A head fits a few packets; ten seconds is a very slow network or an attack.
+pub(crate) type TimeoutHead = Period<{ 10 * S }, 100, H>;
+/// A pause in an upload, as mobile networks make them.
+pub(crate) type TimeoutBody = Period<{ 30 * S }, 100, { 24 * H }>;
+/// Longer than a person reads a page between two clicks costs memory for little gain.
+pub(crate) type TimeoutIdle = Period<M, 100, { 24 * H }>;
+
+/// One instance is a complete service; a herd is asked for.
+pub(crate) type ScaleMin = Count<1, 1, 1000>;
+/// `herder run` shows a herd at once, and one that survives the loss of an instance.
+pub(crate) type ScaleMinRun = Count<2, 1, 1000>;
+/// Room to scale, without surprising the machine. Never below `min`.
+pub(crate) type ScaleMax = Count<8, 1, 1000>;
+/// All addresses alike.
+pub(crate) type Weight = Count<1, 1, 1000>;
+
+/// With three failures: out of the pool within six seconds at worst, long after the data plane
+/// noticed by itself.
+pub(crate) type HealthInterval = Period<{ 2 * S }, 10, H>;
+/// A fresh instance is ready a tenth of a second after it could be. Never above `interval`.
+pub(crate) type HealthIntervalFast = Period<100, 10, H>;
+/// A fit instance answers a probe in milliseconds.
+pub(crate) type HealthTimeout = Period<S, 10, M>;
+/// One pass may be luck.
+pub(crate) type HealthHealthy = Count<2, 1, 100>;
+/// One failure may be a pause for garbage collection.
+pub(crate) type HealthUnhealthy = Count<3, 1, 100>;
+/// Slow runtimes and migrations at start; beyond a minute it is more likely stuck.
+pub(crate) type HealthTimeoutBoot = Period<M, 100, H>;
+
+/// As long as the slowest request that is worth waiting for.
+pub(crate) type DrainTimeout = Period<{ 30 * S }, 0, H>;
+/// Time to flush and to close connections to a database.
+pub(crate) type DrainGrace = Period<{ 10 * S }, 0, { 10 * M }>;
+
+/// Long enough not to burn a core, short enough to be back before anyone looks.
+pub(crate) type BackoffMin = Period<S, 10, H>;
+/// A service whose database returns is back within a minute.
+pub(crate) type BackoffMax = Period<M, 10, { 24 * H }>;
+/// A minute in the pool is past every start-up failure.
+pub(crate) type ForgiveAfter = Period<M, 100, { 24 * H }>;
+/// Five failures in a row are no accident.
+pub(crate) type CrashLoop = Count<5, 1, 1000>;
+
+/// Within a machine or a rack a connection takes less than a millisecond.
+pub(crate) type TimeoutConnect = Period<{ 2 * S }, 10, M>;
+/// What common proxies give a slow answer.
+pub(crate) type TimeoutResponse = Period<M, 10, { 24 * H }>;
+/// A pause in a stream; a stream that pauses longer sends something to keep alive.
+pub(crate) type TimeoutTransfer = Period<M, 10, { 24 * H }>;
+/// Uploads of photos and documents pass; a disk image does not.
+pub(crate) type BodyMax = OrUnlimited<Size<{ 100 * MIB }, 0, TIB>>;
+/// Two instances failing the same request is bad luck; three is the request.
+pub(crate) type RetriesMax = Count<2, 0, 10>;
+/// Bounds the memory of waiting requests to a few megabytes per worker.
+pub(crate) type WaitingMax = Count<1024, 0, 1_000_000>;
+/// About as long as a person waits, and longer than a restart of one instance.
+pub(crate) type TimeoutWait = Period<{ 10 * S }, 0, H>;
+/// A worker rarely has more requests in flight to one instance.
+pub(crate) type IdleMax = Count<64, 0, 10_000>;
+/// Below the 60 s and more after which common servers close an idle connection themselves.
+pub(crate) type TimeoutIdleInstance = Period<{ 30 * S }, 10, { 24 * H }>;
+
+/// What a crash prints: a stack trace fits.
+pub(crate) type LinesMax = Count<50, 0, 10_000>;
+/// Hours of a calm herd, at about 300 bytes each.
+pub(crate) type JournalMax = Count<1000, 10, 100_000>;

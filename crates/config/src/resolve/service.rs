@@ -1,0 +1,302 @@
+//! One service, from what is written to what is desired.
+//! What services have to do with each other and with listeners is not looked at here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use model::{
+    Algorithm, Command, Drain, Health, HttpPolicy, Probe, Restart, RouteRule, Scale, Service,
+    ServiceName, Source, StaticEndpoint,
+};
+
+use crate::defaults;
+use crate::report::Report;
+use crate::schema::service as written;
+use crate::tree::{element, join};
+use crate::units::duration_text;
+
+/// Characters that a shell acts on: with one of them in it a command is given to a shell.
+const SHELL_CHARACTERS: &[char] = &[
+    '|', '&', ';', '<', '>', '(', ')', '$', '`', '\\', '"', '\'', '*', '?', '[', ']', '#', '~',
+    '!', '{', '}', '\n',
+];
+
+/// Resolves a service.
+pub(super) fn service(
+    name: ServiceName,
+    written: &written::Service,
+    report: &mut Report<'_>,
+) -> Service {
+    let path = join("service", name.as_str());
+    let source = source(&path, written, report);
+    Service {
+        routes: routes(&path, written).into_iter().map(|(rule, _)| rule).collect(),
+        health: health(&path, written.health.as_ref(), report),
+        balance: match written.balance {
+            written::Balance::RoundRobin => Algorithm::RoundRobin,
+            written::Balance::LeastRequest => Algorithm::LeastRequest,
+            written::Balance::Random => Algorithm::Random,
+        },
+        scale: scale(&path, written.scale.as_ref(), &source, report),
+        drain: drain(written.drain.as_ref()),
+        restart: restart(&path, written.restart.as_ref(), report),
+        http: http(&written.http),
+        source,
+        name,
+    }
+}
+
+/// The routes of a service, each with the path it is written at.
+pub(super) fn routes(path: &str, written: &written::Service) -> Vec<(RouteRule, String)> {
+    let path = format!("{path}.route");
+    match &written.route {
+        None => vec![(RouteRule { host: None, path: "/".into() }, path)],
+        Some(written::Routes::One(route)) => vec![(rule(route), path)],
+        Some(written::Routes::Many(routes)) => {
+            let with_place = |(index, route)| (rule(route), element(&path, index));
+            routes.iter().enumerate().map(with_place).collect()
+        }
+    }
+}
+
+fn rule(route: &written::Route) -> RouteRule {
+    match route {
+        written::Route::Short(text) => {
+            RouteRule { host: text.value.host.clone(), path: text.value.path.clone() }
+        }
+        written::Route::Long(table) => RouteRule {
+            host: table.host.as_ref().map(|host| host.value.0.clone()),
+            path: table.path.as_ref().map_or_else(|| "/".into(), |path| path.value.0.clone()),
+        },
+    }
+}
+
+fn source(path: &str, written: &written::Service, report: &mut Report<'_>) -> Source {
+    let [run_path, static_path] = ["run", "static"].map(|key| format!("{path}.{key}"));
+    match (&written.run, &written.fixed) {
+        (Some(run), fixed) => {
+            if fixed.is_some() {
+                report.problem(
+                    &[&static_path, &run_path],
+                    format!("stands beside {}", report.elsewhere(&run_path)),
+                    "keep one: run starts instances, static names those that others run".into(),
+                );
+            }
+            let argv = argv(run);
+            if argv.first().is_none_or(|program| program.trim().is_empty()) {
+                let hint = "name a program first, such as [\"node\", \"server.js\"]";
+                report.problem(&[&run_path], "has no program".into(), hint.into());
+            }
+            Source::Command(Command {
+                argv,
+                env: written.env.clone().unwrap_or_default(),
+                dir: written.dir.as_ref().map(|dir| PathBuf::from(&dir.value.0)),
+            })
+        }
+        (None, Some(fixed)) => {
+            without_effect(path, written, report);
+            Source::Static(addresses(&static_path, fixed, report))
+        }
+        (None, None) => {
+            report.missing(
+                path,
+                &[&run_path, &static_path],
+                "has nothing to run".into(),
+                "add run = \"COMMAND\", or static = [\"IP:PORT\"] for instances that others run"
+                    .into(),
+            );
+            Source::Command(Command { argv: Vec::new(), env: BTreeMap::new(), dir: None })
+        }
+    }
+}
+
+/// Keys that say how Herder starts instances mean nothing when it starts none.
+fn without_effect(path: &str, written: &written::Service, report: &mut Report<'_>) {
+    let keys = [
+        ("env", written.env.is_some()),
+        ("dir", written.dir.is_some()),
+        ("restart", written.restart.is_some()),
+    ];
+    for (key, _) in keys.into_iter().filter(|&(_, present)| present) {
+        report.problem(
+            &[&format!("{path}.{key}"), &format!("{path}.run"), &format!("{path}.static")],
+            "has no effect: Herder does not start the instances of a static service".into(),
+            "remove it".into(),
+        );
+    }
+}
+
+fn addresses(
+    path: &str,
+    written: &[written::Static],
+    report: &mut Report<'_>,
+) -> Vec<StaticEndpoint> {
+    let endpoints: Vec<StaticEndpoint> = written
+        .iter()
+        .map(|one| match one {
+            written::Static::Address(text) => {
+                StaticEndpoint { addr: text.value.0, weight: defaults::Weight::default().get() }
+            }
+            written::Static::Weighted(table) => {
+                StaticEndpoint { addr: table.address.value.0, weight: table.weight.get() }
+            }
+        })
+        .collect();
+    let mut first: BTreeMap<_, usize> = BTreeMap::new();
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        if let Some(&before) = first.get(&endpoint.addr) {
+            report.problem(
+                &[&element(path, index)],
+                format!("{} is also {}", endpoint.addr, report.elsewhere(&element(path, before))),
+                "remove one; `weight` gives an address a larger share".into(),
+            );
+        } else {
+            first.insert(endpoint.addr, index);
+        }
+    }
+    endpoints
+}
+
+/// The command as program and arguments.
+fn argv(run: &written::Run) -> Vec<String> {
+    let line = match run {
+        written::Run::Argv(argv) => return argv.clone(),
+        written::Run::Line(line) => line.value.0.trim(),
+    };
+    let plain = line.replace("{port}", "");
+    let assigns = line.split_whitespace().next().is_some_and(|word| word.contains('='));
+    if assigns || plain.contains(SHELL_CHARACTERS) {
+        vec!["/bin/sh".into(), "-c".into(), line.into()]
+    } else {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+}
+
+fn health(path: &str, written: Option<&written::HealthForm>, report: &mut Report<'_>) -> Health {
+    let table = match written {
+        None => written::Health::default(),
+        Some(written::HealthForm::Path(path)) => {
+            written::Health { path: Some(path.clone()), ..written::Health::default() }
+        }
+        Some(written::HealthForm::Table(table)) => table.clone(),
+    };
+    let interval = table.interval.get();
+    let interval_fast = match table.interval_fast {
+        Some(fast) => fast.get(),
+        None => defaults::HealthIntervalFast::default().get().min(interval),
+    };
+    if interval_fast > interval {
+        let [fast, slow] = ["interval_fast", "interval"].map(|key| format!("{path}.health.{key}"));
+        report.problem(
+            &[&fast, &slow],
+            format!("{} is more than interval ({})", text(interval_fast), text(interval)),
+            "lower interval_fast or raise interval".into(),
+        );
+    }
+    Health {
+        probe: match table.path {
+            None => Probe::Tcp,
+            Some(path) => Probe::Http { path: path.value.0 },
+        },
+        interval,
+        interval_fast,
+        timeout: table.timeout.get(),
+        healthy: table.healthy.get(),
+        unhealthy: table.unhealthy.get(),
+        timeout_boot: table.timeout_boot.get(),
+    }
+}
+
+fn scale(
+    path: &str,
+    written: Option<&written::Scale>,
+    source: &Source,
+    report: &mut Report<'_>,
+) -> Scale {
+    let path = format!("{path}.scale");
+    let table = written.cloned().unwrap_or_default();
+    if let Source::Static(endpoints) = source {
+        if written.is_some() {
+            let run = path.replace(".scale", ".run");
+            report.problem(
+                &[&path, &run],
+                "has no effect: a static service has one instance per address".into(),
+                "remove it".into(),
+            );
+        }
+        let count = u32::try_from(endpoints.len()).unwrap_or(u32::MAX);
+        return Scale { min: count, max: count };
+    }
+    let min: u32 = table.min.get();
+    let max = match table.max {
+        Some(max) => max.get(),
+        None => defaults::ScaleMax::default().get::<u32>().max(min),
+    };
+    if max < min {
+        let [max_path, min_path] = ["max", "min"].map(|key| format!("{path}.{key}"));
+        let (max_name, min_name) = (report.name(&max_path), report.name(&min_path));
+        report.problem(
+            &[&max_path, &min_path],
+            format!("{max} is less than {min_name} ({min})"),
+            format!("raise {max_name} or lower {min_name}"),
+        );
+    }
+    Scale { min, max }
+}
+
+fn drain(written: Option<&written::DrainForm>) -> Drain {
+    let table = match written {
+        None => written::Drain::default(),
+        Some(&written::DrainForm::Timeout(timeout)) => {
+            written::Drain { timeout, ..written::Drain::default() }
+        }
+        Some(written::DrainForm::Table(table)) => table.clone(),
+    };
+    Drain { timeout_drain: table.timeout.get(), timeout_grace: table.grace.get() }
+}
+
+fn restart(path: &str, written: Option<&written::Restart>, report: &mut Report<'_>) -> Restart {
+    let table = written.cloned().unwrap_or_default();
+    let default_min = defaults::BackoffMin::default().get();
+    let default_max = defaults::BackoffMax::default().get();
+    // A bound that is not written gives way to the one that is.
+    let (backoff_min, backoff_max) = match (table.backoff_min, table.backoff_max) {
+        (None, None) => (default_min, default_max),
+        (Some(min), None) => (min.get(), default_max.max(min.get())),
+        (None, Some(max)) => (default_min.min(max.get()), max.get()),
+        (Some(min), Some(max)) => (min.get(), max.get()),
+    };
+    if backoff_max < backoff_min {
+        let [max, min] = ["backoff_max", "backoff_min"].map(|key| format!("{path}.restart.{key}"));
+        report.problem(
+            &[&max, &min],
+            format!("{} is less than backoff_min ({})", text(backoff_max), text(backoff_min)),
+            "raise backoff_max or lower backoff_min".into(),
+        );
+    }
+    Restart {
+        backoff_min,
+        backoff_max,
+        forgive_after: table.forgive_after.get(),
+        crash_loop: table.crash_loop.get(),
+    }
+}
+
+fn http(written: &written::Http) -> HttpPolicy {
+    HttpPolicy {
+        timeout_connect: written.timeout_connect.get(),
+        timeout_response: written.timeout_response.get(),
+        timeout_body: written.timeout_body.get(),
+        body_bytes_max: written.body_max.get(),
+        retries_max: written.retries_max.get(),
+        waiting_max: written.waiting_max.get(),
+        timeout_wait: written.timeout_wait.get(),
+        idle_max: written.idle_max.get(),
+        timeout_idle: written.timeout_idle.get(),
+    }
+}
+
+/// A duration as the file would have it.
+fn text(duration: std::time::Duration) -> String {
+    duration_text(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,166 @@
+//! herder.toml as written: the only types of this crate that are (de)serialised. Their doc
+//! comments are the descriptions in the JSON Schema and in docs/configuration.md. They hold what
+//! the file says and decide nothing.
+
+pub(crate) mod address;
+pub(crate) mod document;
+pub(crate) mod location;
+pub(crate) mod number;
+pub(crate) mod service;
+pub(crate) mod text;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::defaults;
+use crate::schema::address::{AdminBind, Bind, Ports};
+use crate::schema::service::Service;
+use crate::schema::text::{Filled, SocketPath, Text};
+
+/// The configuration of Herder. `[service.NAME]` with `run` is a complete file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Threads that carry requests; one per core when absent. At most as many requests are parsed
+    /// at one instant. Changing it takes a restart.
+    #[schemars(example = 4)]
+    pub workers: Option<defaults::Workers>,
+    /// The addresses that Herder accepts requests on, by name. Without any there is one named
+    /// `web` on 127.0.0.1:8080.
+    #[schemars(extend("propertyNames" = { "format": "herder-name" }, "maxProperties" = 64))]
+    pub listener: BTreeMap<String, Listener>,
+    /// The services, by name; at least one.
+    #[schemars(extend("propertyNames" = { "format": "herder-name" }, "maxProperties" = 1000))]
+    pub service: BTreeMap<String, Service>,
+    /// Where Herder is asked and ordered. Changing it takes a restart.
+    pub admin: Admin,
+    /// What all instances that Herder starts have in common. Changing it takes a restart.
+    pub instances: Instances,
+    /// The list of recent decisions and transitions. Changing it takes a restart.
+    pub journal: Journal,
+    /// What is logged, and where. Changing it takes a restart.
+    pub log: Log,
+}
+
+/// An address to accept on, with the bounds of what one client connection may ask.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Listener {
+    /// The IP address and port to accept on. `127.0.0.1` is this machine only, `0.0.0.0` and
+    /// `[::]` the whole network; port 0 takes any free one.
+    pub bind: Text<Bind>,
+    /// Connections open at once, over all workers. At the limit Herder stops accepting: further
+    /// clients wait in the kernel's backlog.
+    pub connections_max: defaults::ConnectionsMax,
+    /// Size of a request head, request line included. Beyond it the answer is 431, or 414 when it
+    /// is the request line.
+    pub head_max: defaults::HeadMax,
+    /// Header lines of a request. Beyond it the answer is 431.
+    pub headers_max: defaults::HeadersMax,
+    /// Size of the request target: path and query. Beyond it the answer is 414. Never above
+    /// `head_max`.
+    #[schemars(extend("default" = defaults::TargetMax::default()))]
+    pub target_max: Option<defaults::TargetMax>,
+    /// Requests on one connection. The last one is answered with `Connection: close`.
+    pub requests_per_connection_max: defaults::RequestsPerConnectionMax,
+    /// From the first byte of a request head to its end. Beyond it the answer is 408.
+    pub timeout_head: defaults::TimeoutHead,
+    /// Between two bytes of a request body. Beyond it the answer is 408.
+    pub timeout_body: defaults::TimeoutBody,
+    /// How long an open connection may be without a request, or a client without taking what is
+    /// written to it. Beyond it the connection is closed silently.
+    pub timeout_idle: defaults::TimeoutIdle,
+}
+
+/// Where Herder is asked and ordered.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Admin {
+    /// The loopback address of the read-only admin API and of `/metrics`, or `"off"`.
+    pub bind: Text<AdminBind>,
+    /// The Unix socket that `herder status`, `herder scale` and the other commands use. Absent:
+    /// one that they find by themselves. Two Herders on one machine need two.
+    #[schemars(example = &"/run/herder.sock")]
+    pub socket: Option<Text<SocketPath>>,
+}
+
+/// What all instances that Herder starts have in common.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Instances {
+    /// The ports given to instances, one each, both ends included. With all taken no instance
+    /// starts.
+    pub ports: Text<Ports>,
+    /// The last lines of output kept per instance, to be shown when it crashes. Older ones are
+    /// dropped.
+    pub lines_max: defaults::LinesMax,
+}
+
+/// The list of recent decisions and transitions.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Journal {
+    /// Entries kept. Older ones are dropped.
+    pub entries_max: defaults::JournalMax,
+}
+
+/// What is logged, and where.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    /// How Herder's own log is written, to standard error.
+    pub format: LogFormat,
+    /// One line per request: off, or how it is written to standard output, or a table to write it
+    /// to a file.
+    #[schemars(example = &"json", extend("default" = "off"))]
+    pub access: Option<AccessForm>,
+}
+
+/// How a log is written.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs, one object per line.
+    Json,
+}
+
+/// The access log, in its two forms.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(crate) enum AccessForm {
+    /// To standard output, or not at all.
+    Format(AccessFormat),
+    /// To a file.
+    Table(Access),
+}
+
+/// How the access log is written.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum AccessFormat {
+    /// Not at all.
+    Off,
+    /// For people.
+    Text,
+    /// For programs, one object per line.
+    Json,
+}
+
+/// The access log, to a file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Access {
+    /// How it is written.
+    pub format: LogFormat,
+    /// The file, which is appended to. Absent: standard output.
+    #[schemars(example = &"/var/log/herder/access.log")]
+    pub path: Option<Text<Filled>>,
+}

@@ -1,0 +1,255 @@
+//! One service as written. Like the rest of the schema it holds what the file says and decides
+//! nothing; doc comments are the descriptions that users read.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::defaults;
+use crate::schema::address::Address;
+use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
+use crate::schema::text::{Filled, HasDefault, Text};
+
+/// A named set of interchangeable instances, and its policies. It has either `run` or `static`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Service {
+    /// The command that Herder starts once per instance, as text or as an array of program and
+    /// arguments. `{port}` in it, and the variable PORT, tell the instance where to listen. Text
+    /// is split at spaces; with a quote, a `$` or another character that a shell acts on, it is
+    /// given to `/bin/sh -c`.
+    #[schemars(example = &"node server.js --port {port}")]
+    pub run: Option<Run>,
+    /// The addresses of instances that somebody else runs, instead of `run`. Herder probes them
+    /// and balances over them.
+    #[serde(rename = "static")]
+    #[schemars(extend("examples" = [["10.0.0.5:80", "10.0.0.6:80"]], "minItems" = 1, "maxItems" = 1000))]
+    pub fixed: Option<Vec<Static>>,
+    /// Variables for the instances, on top of Herder's own environment. PORT and those that begin
+    /// with HERDER_ are Herder's to set.
+    #[schemars(
+        example = serde_json::json!({ "DATABASE_URL": "postgres://db/shop" }),
+        extend("propertyNames" = { "format": "herder-env-name" }, "maxProperties" = 1000)
+    )]
+    pub env: Option<BTreeMap<String, String>>,
+    /// The working directory of the instances; Herder's own when absent. A relative one begins
+    /// there.
+    #[schemars(example = &"/srv/shop")]
+    pub dir: Option<Text<Filled>>,
+    /// The requests that lead to the service: text such as `"shop.example.com/api"`, a table, or
+    /// an array of these. The most specific route wins: exact hosts before wildcards, long paths
+    /// before short ones. Absent: every request. An empty array: none.
+    #[schemars(example = &"shop.example.com/api", extend("default" = RouteText::DEFAULT, "maxItems" = 100))]
+    pub route: Option<Routes>,
+    /// When an instance is fit for requests: a path that is asked with `GET` and answers 200 to
+    /// 399, or a table. Absent: the port accepts a connection.
+    #[schemars(example = &"/healthz")]
+    pub health: Option<HealthForm>,
+    /// Which instance gets a request.
+    pub balance: Balance,
+    /// How many instances run.
+    pub scale: Option<Scale>,
+    /// How an instance is stopped: it gets no new request, those it has finish, then SIGTERM, then
+    /// SIGKILL. Text is the `timeout`.
+    #[schemars(example = &"30s")]
+    pub drain: Option<DrainForm>,
+    /// How an instance that ended by itself is replaced.
+    pub restart: Option<Restart>,
+    /// The bounds of one request to the service.
+    pub http: Http,
+}
+
+/// A command, in its two forms.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(crate) enum Run {
+    /// Split at spaces, or given to `/bin/sh -c`.
+    Line(Text<Filled>),
+    /// Program and arguments, taken as they are.
+    Argv(#[schemars(length(min = 1, max = 1000))] Vec<String>),
+}
+
+/// The address of one instance, in its two forms.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(crate) enum Static {
+    /// The address alone.
+    Address(Text<Address>),
+    /// The address with its weight.
+    Weighted(Weighted),
+}
+
+/// The address of one instance, with its weight.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Weighted {
+    /// IP address and port.
+    #[schemars(example = &"10.0.0.5:80")]
+    pub address: Text<Address>,
+    /// Its share of the requests, relative to the other addresses.
+    #[serde(default)]
+    pub weight: defaults::Weight,
+}
+
+/// One route or several.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(crate) enum Routes {
+    /// One.
+    One(Route),
+    /// Several.
+    Many(Vec<Route>),
+}
+
+/// One route, in its two forms.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(crate) enum Route {
+    /// Host, path or both.
+    Short(Text<RouteText>),
+    /// Host and path apart.
+    Long(RouteTable),
+}
+
+/// Which requests lead to a service.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RouteTable {
+    /// A host, or `*.` and a domain for every host below that domain. Absent: any host.
+    #[schemars(example = &"shop.example.com")]
+    pub host: Option<Text<Host>>,
+    /// A path; it leads to the service together with everything below it. Absent: any path.
+    #[schemars(example = &"/api", extend("default" = RouteText::DEFAULT))]
+    pub path: Option<Text<PathPrefix>>,
+}
+
+/// Health, in its two forms.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(crate) enum HealthForm {
+    /// The path alone.
+    Path(Text<ProbePath>),
+    /// With times and counts.
+    Table(Health),
+}
+
+/// When an instance is fit for requests.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Health {
+    /// What is asked with `GET`; 200 to 399 is a pass. Absent: the port accepts a connection.
+    #[schemars(example = &"/healthz")]
+    pub path: Option<Text<ProbePath>>,
+    /// Between two probes of a ready instance, with some jitter.
+    pub interval: defaults::HealthInterval,
+    /// Between two probes of an instance that starts or fails. Never above `interval`.
+    #[schemars(extend("default" = defaults::HealthIntervalFast::default()))]
+    pub interval_fast: Option<defaults::HealthIntervalFast>,
+    /// How long one probe may take. Beyond it the probe failed.
+    pub timeout: defaults::HealthTimeout,
+    /// Passes in a row until an instance is ready.
+    pub healthy: defaults::HealthHealthy,
+    /// Failures in a row until a ready instance gets no more requests.
+    pub unhealthy: defaults::HealthUnhealthy,
+    /// From the start of an instance until it must be ready. Beyond it the instance is stopped and
+    /// counts as failed.
+    pub timeout_boot: defaults::HealthTimeoutBoot,
+}
+
+/// Which instance gets a request.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum Balance {
+    /// In turn, by weight.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest requests in flight, by weight; ties in turn.
+    LeastRequest,
+    /// By chance, by weight.
+    Random,
+}
+
+/// How many instances run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Scale {
+    /// Never fewer instances.
+    pub min: defaults::ScaleMin,
+    /// Never more instances, but for the one that a rolling restart starts first. When absent, 8
+    /// or `min`, whichever is more.
+    #[schemars(extend("default" = defaults::ScaleMax::default()))]
+    pub max: Option<defaults::ScaleMax>,
+}
+
+/// Draining, in its two forms.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(crate) enum DrainForm {
+    /// The timeout alone.
+    Timeout(defaults::DrainTimeout),
+    /// Both times.
+    Table(Drain),
+}
+
+/// How an instance is stopped.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Drain {
+    /// How long requests in flight may take to finish. Beyond it the instance is told to stop all
+    /// the same.
+    pub timeout: defaults::DrainTimeout,
+    /// From SIGTERM to SIGKILL.
+    pub grace: defaults::DrainGrace,
+}
+
+/// How an instance that ended by itself is replaced.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Restart {
+    /// The wait after the first failure; it doubles with each further one.
+    #[schemars(extend("default" = defaults::BackoffMin::default()))]
+    pub backoff_min: Option<defaults::BackoffMin>,
+    /// The longest wait. Never below `backoff_min`.
+    #[schemars(extend("default" = defaults::BackoffMax::default()))]
+    pub backoff_max: Option<defaults::BackoffMax>,
+    /// How long an instance has to be ready until the failures before it are forgotten.
+    pub forgive_after: defaults::ForgiveAfter,
+    /// Failures in a row from which on it is called a crash loop.
+    pub crash_loop: defaults::CrashLoop,
+}
+
+/// The bounds of one request to a service.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Http {
+    /// Until a connection to an instance stands. Beyond it another instance is tried, else the
+    /// answer is 504.
+    pub timeout_connect: defaults::TimeoutConnect,
+    /// From the request sent to the response head. Beyond it the answer is 504.
+    pub timeout_response: defaults::TimeoutResponse,
+    /// Between two bytes of a response body, or of a request body on its way to the instance.
+    /// Beyond it the connection to the client is closed.
+    pub timeout_body: defaults::TimeoutTransfer,
+    /// Size of a request body. Beyond it the answer is 413.
+    pub body_max: defaults::BodyMax,
+    /// Further instances that are tried when one failed and the request may be repeated; 0 tries
+    /// none.
+    pub retries_max: defaults::RetriesMax,
+    /// Requests that may wait, per worker, while no instance is ready. Beyond it the answer is
+    /// 503.
+    pub waiting_max: defaults::WaitingMax,
+    /// How long a request may wait for an instance. Beyond it the answer is 503 with Retry-After.
+    pub timeout_wait: defaults::TimeoutWait,
+    /// Idle connections kept per instance and worker. Beyond it a connection is closed after use.
+    pub idle_max: defaults::IdleMax,
+    /// How long a connection to an instance may be idle. Beyond it it is closed.
+    pub timeout_idle: defaults::TimeoutIdleInstance,
+}

@@ -1,0 +1,154 @@
+//! What somebody may have meant by a key or a word that there is none of.
+//! It only advises: nothing is ever taken for something else.
+
+use serde_json::Value;
+
+use crate::rule::{Rule, list, rules};
+use crate::tree::join;
+
+/// A table on the way from the root to an unknown key.
+pub(crate) struct Level<'a> {
+    /// Its path as the file has it, such as `service.shop`.
+    pub path: String,
+    /// Its path with `*` for names, such as `service.*`.
+    pub kind: String,
+    /// Its rule.
+    pub rule: Rule<'a>,
+}
+
+/// What to say about an unknown key.
+pub(crate) struct Advice {
+    /// What to do.
+    pub hint: String,
+    /// The key of the same table that this was probably about, so that nobody calls it missing.
+    pub meant: Option<String>,
+}
+
+/// Keys of versions to come: where, which, what it stands for here if anything, what to do.
+const LATER: [(&str, &str, Option<&str>, &str); 9] = [
+    ("service.*", "image", Some("run"), "use `run` or `static`"),
+    ("service.*", "docker", Some("run"), "use `run` or `static`"),
+    ("service.*", "swarm", Some("run"), "use `run` or `static`"),
+    ("service.*", "kubernetes", Some("run"), "use `run` or `static`"),
+    ("service.*", "state", None, "remove it, and name your own store in `env`"),
+    ("service.*", "tls", None, "remove it"),
+    ("service.*.scale", "target", None, "remove it, and set `min` and `max`"),
+    ("listener.*", "tls", None, "remove it, and end TLS in front of Herder"),
+    ("", "state", None, "remove it, and name your own store in a service's `env`"),
+];
+
+/// Words of versions to come: for which key, which.
+const WORDS_LATER: [(&str, &str); 4] = [
+    ("service.*.balance", "least-latency"),
+    ("service.*.balance", "peak-ewma"),
+    ("service.*.balance", "ring-hash"),
+    ("service.*.balance", "maglev"),
+];
+
+/// What other programs call our keys: where, what we call it, what others do.
+const MEANT: [(&str, &str, &[&str]); 22] = [
+    ("", "service", &["services", "backend", "backends", "app", "apps", "upstream", "cluster"]),
+    ("", "listener", &["listeners", "frontend", "entrypoint", "entrypoints", "server", "http"]),
+    ("", "workers", &["threads", "worker_threads", "worker_processes", "nbthread"]),
+    ("", "log", &["logging", "logs"]),
+    ("", "instances", &["instance", "ports"]),
+    ("listener.*", "bind", &["port", "address", "addr", "listen", "host"]),
+    ("listener.*", "connections_max", &["maxconn", "max_connections", "max_conns"]),
+    ("service.*", "run", &["command", "cmd", "exec", "start", "args", "argv", "entrypoint"]),
+    (
+        "service.*",
+        "static",
+        &["servers", "server", "addresses", "targets", "endpoints", "upstreams", "backends"],
+    ),
+    ("service.*", "scale", &["replicas", "instances", "count", "autoscale", "autoscaling"]),
+    ("service.*", "env", &["environment", "variables", "vars"]),
+    ("service.*", "dir", &["cwd", "workdir", "directory", "working_dir", "working_directory"]),
+    ("service.*", "route", &["routes", "host", "hosts", "domain", "domains", "path", "rule"]),
+    ("service.*", "health", &["healthcheck", "health_check", "check", "checks", "probe"]),
+    ("service.*", "balance", &["algorithm", "lb", "strategy", "policy", "balancer"]),
+    ("service.*", "drain", &["stop", "shutdown", "stop_timeout", "drain_timeout"]),
+    ("service.*.health", "path", &["uri", "url", "endpoint", "http"]),
+    ("service.*.health", "healthy", &["rise", "healthy_threshold", "success_threshold"]),
+    ("service.*.health", "unhealthy", &["fall", "unhealthy_threshold", "failure_threshold"]),
+    ("service.*.scale", "min", &["minimum", "min_replicas", "min_instances"]),
+    ("service.*.scale", "max", &["maximum", "max_replicas", "max_instances"]),
+    ("service.*.static", "address", &["addr", "host", "url", "bind"]),
+];
+
+/// What to do about `key`, which the last of `levels` has none of.
+pub(crate) fn key(root: &Value, levels: &[Level<'_>], key: &str) -> Advice {
+    let Some((here, around)) = levels.split_last() else {
+        return Advice { hint: "remove it".to_owned(), meant: None };
+    };
+    let said = |hint: String| Advice { hint, meant: None };
+    let later = LATER.iter().find(|later| (later.0, later.1) == (here.kind.as_str(), key));
+    if let Some(&(_, _, meant, instead)) = later {
+        let hint = format!("`{key}` is not in this version; {instead}");
+        return Advice { hint, meant: meant.map(str::to_owned) };
+    }
+    let lower = key.to_ascii_lowercase().replace('-', "_");
+    let meant = MEANT
+        .iter()
+        .find(|(kind, _, others)| *kind == here.kind && others.contains(&lower.as_str()));
+    if let Some(&(_, meant, _)) = meant {
+        return Advice { hint: format!("did you mean `{meant}`?"), meant: Some(meant.to_owned()) };
+    }
+    if let Some(owner) = around.iter().rev().find(|level| level.rule.property(key).is_some()) {
+        let to = if owner.path.is_empty() {
+            "the top of the file".to_owned()
+        } else {
+            format!("[{}]", owner.path)
+        };
+        return said(format!("move it to {to}"));
+    }
+    if let Some((property, table)) = inner_table(root, here, key) {
+        let hint = format!("move it to [{table}]");
+        return Advice { hint, meant: Some(property.to_owned()) };
+    }
+    match closest(&lower, here.rule.properties().map(|(name, _)| name)) {
+        Some(name) => {
+            let hint = format!("did you mean `{name}`?");
+            Advice { hint, meant: Some(name.to_owned()) }
+        }
+        None => {
+            let keys = here.rule.properties().map(|(name, _)| format!("`{name}`"));
+            said(format!("the keys here are {}", list(keys, "and")))
+        }
+    }
+}
+
+/// What to do about `word`, which is none of `words`, under a key of this kind.
+pub(crate) fn word(kind: &str, word: &str, words: &[&str]) -> String {
+    let all = list(words.iter().map(|word| format!("{word:?}")), "or");
+    if WORDS_LATER.contains(&(kind, word)) {
+        return format!("it is not in this version: write {all}");
+    }
+    match closest(&word.to_ascii_lowercase().replace('_', "-"), words.iter().copied()) {
+        Some(close) => format!("did you mean {close:?}? The words are {all}"),
+        None => format!("write {all}"),
+    }
+}
+
+/// The table inside `here` that has the key: the key of `here` that leads to it, and its path.
+fn inner_table<'a>(root: &Value, here: &Level<'a>, key: &str) -> Option<(&'a str, String)> {
+    here.rule.properties().find_map(|(name, schema)| {
+        let forms = rules(root, schema);
+        let table = forms.iter().find(|rule| rule.kind() == "object")?;
+        let path = join(&here.path, name);
+        if table.property(key).is_some() {
+            return Some((name, path));
+        }
+        let named = rules(root, table.others()?);
+        named
+            .iter()
+            .any(|rule| rule.property(key).is_some())
+            .then(|| (name, format!("{path}.NAME")))
+    })
+}
+
+/// The candidate that differs by the fewest slips of the finger: at most a third of the letters.
+fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let slips = candidates.map(|candidate| (strsim::osa_distance(word, candidate), candidate));
+    let (count, candidate) = slips.min_by_key(|&(count, _)| count)?;
+    (count <= word.chars().count().max(3) / 3).then_some(candidate)
+}
