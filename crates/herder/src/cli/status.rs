@@ -1,0 +1,365 @@
+//! `herder status`: services and instances as two tables, as JSON, once or again and again.
+//! It only shows what the admin API tells; rendering is pure.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use crate::admin::api::{self, Backoff, PhaseWord};
+use crate::cli::table::{Align, Cell, Colour, Table};
+use crate::cli::{Failure, Paint};
+use crate::client::Client;
+
+pub(crate) const EXAMPLE: &str = "\
+EXAMPLE:
+    herder status --watch
+    herder status --json | jq '.services[].ready'";
+
+/// Between two looks of `--watch`.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Lines of a crash loop that are shown; all that are kept are in the JSON.
+const LAST_LINES_SHOWN: usize = 5;
+
+/// Homes the cursor and clears what is below it.
+const CLEAR: &str = "\x1b[H\x1b[J";
+
+/// What to show.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    /// Print the answer of the admin API as it is
+    #[arg(long)]
+    json: bool,
+    /// Show it again every second, until Ctrl-C
+    #[arg(long, short)]
+    watch: bool,
+}
+
+/// Asks, and prints.
+pub(crate) async fn show(status: &Status, client: &Client) -> Result<(), Failure> {
+    let mut out = std::io::stdout();
+    let clear = if status.watch && out.is_terminal() { CLEAR } else { "" };
+    loop {
+        let text = if status.json {
+            let answer: serde_json::Value = client.get("/v1/status").await?;
+            format!("{answer:#}\n")
+        } else {
+            render(&client.get("/v1/status").await?, Paint::stdout())
+        };
+        out.write_all(format!("{clear}{text}").as_bytes())?;
+        out.flush()?;
+        if !status.watch {
+            return Ok(());
+        }
+        tokio::time::sleep(WATCH_INTERVAL).await;
+    }
+}
+
+/// The status as a person reads it. The tables fit 80 columns unless names are very long.
+fn render(status: &api::Status, paint: Paint) -> String {
+    let mut text = heading(status, paint);
+    text.push('\n');
+    text.push_str(&services(status).render(paint));
+    let instances = instances(status);
+    if let Some(instances) = instances {
+        text.push('\n');
+        text.push_str(&instances.render(paint));
+    }
+    text
+}
+
+fn heading(status: &api::Status, paint: Paint) -> String {
+    let mut text =
+        format!("herder {}, pid {}, up {}", status.version, status.pid, age(status.uptime_ms));
+    if let Some(file) = &status.file {
+        text.push_str(&format!(", {file}"));
+    }
+    if status.stopping {
+        text.push_str(&paint.yellow(", shutting down"));
+    }
+    text.push('\n');
+    for listener in &status.listeners {
+        text.push_str(&format!("{} http://{}\n", listener.name, listener.address));
+    }
+    text
+}
+
+fn services(status: &api::Status) -> Table {
+    let mut table = Table::new(&[
+        ("SERVICE", Align::Left),
+        ("READY", Align::Right),
+        ("DESIRED", Align::Right),
+        ("MIN", Align::Right),
+        ("MAX", Align::Right),
+        ("BALANCE", Align::Left),
+        ("REQ/S", Align::Right),
+        ("P50", Align::Right),
+        ("P99", Align::Right),
+    ]);
+    let none = || "-".to_owned();
+    for service in &status.services {
+        let traffic = service.traffic.as_ref();
+        let colour: Colour = match service.ready {
+            0 if service.desired > 0 => Paint::red,
+            ready if ready < service.desired => Paint::yellow,
+            _ => Paint::green,
+        };
+        table.row(vec![
+            (&service.name).into(),
+            Cell::painted(service.ready, colour),
+            service.desired.into(),
+            service.min.into(),
+            service.max.into(),
+            (&service.balance).into(),
+            traffic.map_or_else(none, |now| format!("{:.0}", now.requests_per_second)).into(),
+            traffic.and_then(|now| now.p50_ms).map_or_else(none, latency).into(),
+            traffic.and_then(|now| now.p99_ms).map_or_else(none, latency).into(),
+        ]);
+        let (desired, reason) = (service.desired, &service.desired_reason);
+        table.note(Cell::painted(format!("{desired} desired: {reason}"), Paint::dim));
+        if let Some(errors) = traffic.map(|now| now.errors_5xx_per_second).filter(|&e| e > 0.0) {
+            let note = format!("{errors:.1} requests a second are answered with 5xx");
+            table.note(Cell::painted(note, Paint::red));
+        }
+        if let Some(rollout) = &service.rollout {
+            let (replaced, total, reason) = (rollout.replaced, rollout.total, &rollout.reason);
+            let note = format!("rollout: {replaced} of {total} replaced ({reason})");
+            table.note(Cell::painted(note, Paint::yellow));
+        }
+        if let Some(backoff) = &service.backoff {
+            note_backoff(&mut table, backoff);
+        }
+    }
+    table
+}
+
+fn note_backoff(table: &mut Table, backoff: &Backoff) {
+    let (what, colour): (_, Colour) = match backoff.crash_loop {
+        true => ("crash loop", Paint::red),
+        false => ("back-off", Paint::yellow),
+    };
+    let failures = match backoff.failures {
+        1 => "1 failure".to_owned(),
+        failures => format!("{failures} failures in a row"),
+    };
+    let next = match backoff.retry_in_ms {
+        0 => "next start now".to_owned(),
+        wait => format!("next start in {}", age(wait)),
+    };
+    table.note(Cell::painted(format!("{what}: {failures}, {next}: {}", backoff.reason), colour));
+    let skipped = backoff.last_lines.len().saturating_sub(LAST_LINES_SHOWN);
+    for line in &backoff.last_lines[skipped..] {
+        table.note(Cell::painted(format!("  | {line}"), Paint::dim));
+    }
+}
+
+fn instances(status: &api::Status) -> Option<Table> {
+    let mut table = Table::new(&[
+        ("INSTANCE", Align::Left),
+        ("PHASE", Align::Left),
+        ("SINCE", Align::Right),
+        ("ADDRESS", Align::Left),
+        ("PID", Align::Right),
+        ("NOW", Align::Right),
+        ("REQUESTS", Align::Right),
+        ("FAILED", Align::Right),
+    ]);
+    let mut instances = status.services.iter().flat_map(|service| &service.instances).peekable();
+    instances.peek()?;
+    for instance in instances {
+        let (colour, failed): (Colour, Colour) = (
+            phase_colour(instance.phase),
+            if instance.failures > 0 { Paint::red } else { Paint::dim },
+        );
+        table.row(vec![
+            (&instance.id).into(),
+            Cell::painted(instance.phase.label(), colour),
+            age(instance.phase_age_ms).into(),
+            instance.address.as_deref().unwrap_or("-").into(),
+            instance.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()).into(),
+            instance.in_flight.into(),
+            instance.requests.into(),
+            Cell::painted(instance.failures, failed),
+        ]);
+        // Why an instance is ready is no news, and would double the table.
+        if instance.phase != PhaseWord::Ready {
+            table.note(Cell::painted(&instance.reason, Paint::dim));
+            if let Some(trouble) = &instance.trouble {
+                table.note(Cell::painted(format!("last probe: {trouble}"), Paint::yellow));
+            }
+        }
+    }
+    Some(table)
+}
+
+fn phase_colour(phase: PhaseWord) -> Colour {
+    match phase {
+        PhaseWord::Ready => Paint::green,
+        PhaseWord::Starting | PhaseWord::Draining => Paint::yellow,
+        PhaseWord::Unready | PhaseWord::Gone => Paint::red,
+    }
+}
+
+/// Three digits that matter at most: `0.42ms`, `4.2ms`, `42ms`, `4.2s`.
+fn latency(ms: f64) -> String {
+    match ms {
+        ..1.0 => format!("{ms:.2}ms"),
+        ..10.0 => format!("{ms:.1}ms"),
+        ..1000.0 => format!("{ms:.0}ms"),
+        _ => format!("{:.1}s", ms / 1000.0),
+    }
+}
+
+/// A duration in the two largest units that say something: `4s`, `3m12s`, `2h5m`, `4d2h`.
+pub(crate) fn age(ms: u64) -> String {
+    let s = ms / 1000;
+    let (d, h, m, s) = (s / 86_400, s / 3600 % 24, s / 60 % 60, s % 60);
+    match (d, h, m) {
+        (0, 0, 0) => format!("{s}s"),
+        (0, 0, _) => format!("{m}m{s}s"),
+        (0, _, _) => format!("{h}h{m}m"),
+        _ => format!("{d}d{h}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::api::{Instance, Listener, Rollout, Service, Traffic};
+
+    fn instance(number: u32, phase: PhaseWord) -> Instance {
+        Instance {
+            id: format!("shop.{number}"),
+            phase,
+            phase_age_ms: 72_000,
+            reason: "2 probes passed".to_owned(),
+            trouble: None,
+            generation: 1,
+            address: Some("127.0.0.1:20001".to_owned()),
+            pid: Some(4_194_304),
+            in_flight: 12,
+            requests: 12_345_678,
+            failures: 0,
+            boot_ms: Some(300),
+        }
+    }
+
+    fn status() -> api::Status {
+        let starting = Instance {
+            reason: "min is 2".to_owned(),
+            trouble: Some("GET /healthz answered 500, and that is a long story".to_owned()),
+            address: None,
+            pid: None,
+            in_flight: 0,
+            requests: 0,
+            ..instance(3, PhaseWord::Starting)
+        };
+        api::Status {
+            version: "0.1.0".to_owned(),
+            pid: 4711,
+            at: "2026-11-23T04:05:06.789Z".to_owned(),
+            uptime_ms: 192_000,
+            file: Some("herder.toml".to_owned()),
+            stopping: false,
+            table_version: 7,
+            listeners: vec![Listener {
+                name: "web".to_owned(),
+                address: "127.0.0.1:8080".to_owned(),
+            }],
+            services: vec![Service {
+                name: "shop".to_owned(),
+                desired: 3,
+                desired_reason: "scale shop 3".to_owned(),
+                ready: 2,
+                min: 2,
+                max: 8,
+                balance: "round-robin".to_owned(),
+                generation: 2,
+                traffic: Some(Traffic {
+                    requests_per_second: 1234.5,
+                    errors_5xx_per_second: 0.25,
+                    p50_ms: Some(0.42),
+                    p99_ms: Some(12.3),
+                }),
+                rollout: Some(Rollout { replaced: 1, total: 3, reason: "restart shop".to_owned() }),
+                backoff: Some(Backoff {
+                    failures: 5,
+                    retry_in_ms: 12_000,
+                    crash_loop: true,
+                    reason: "exit code 1".to_owned(),
+                    last_lines: (1..=6).map(|n| format!("line {n}")).collect(),
+                }),
+                instances: vec![
+                    instance(1, PhaseWord::Ready),
+                    Instance { failures: 3, ..instance(2, PhaseWord::Draining) },
+                    starting,
+                ],
+            }],
+        }
+    }
+
+    #[test]
+    fn the_whole_screen() {
+        let expected = "\
+herder 0.1.0, pid 4711, up 3m12s, herder.toml
+web http://127.0.0.1:8080
+
+SERVICE  READY  DESIRED  MIN  MAX  BALANCE      REQ/S     P50   P99
+shop         2        3    2    8  round-robin   1234  0.42ms  12ms
+  3 desired: scale shop 3
+  0.2 requests a second are answered with 5xx
+  rollout: 1 of 3 replaced (restart shop)
+  crash loop: 5 failures in a row, next start in 12s: exit code 1
+    | line 2
+    | line 3
+    | line 4
+    | line 5
+    | line 6
+
+INSTANCE  PHASE     SINCE  ADDRESS              PID  NOW  REQUESTS  FAILED
+shop.1    ready     1m12s  127.0.0.1:20001  4194304   12  12345678       0
+shop.2    draining  1m12s  127.0.0.1:20001  4194304   12  12345678       3
+  2 probes passed
+shop.3    starting  1m12s  -                      -    0         0       0
+  min is 2
+  last probe: GET /healthz answered 500, and that is a long story
+";
+        assert_eq!(render(&status(), Paint::Plain), expected);
+    }
+
+    #[test]
+    fn it_fits_80_columns_and_colours_take_no_room() {
+        let plain = render(&status(), Paint::Plain);
+        assert!(plain.lines().all(|line| line.chars().count() <= 80), "{plain}");
+        let coloured = render(&status(), Paint::Coloured);
+        let mut bare = String::new();
+        for part in coloured.split('\x1b') {
+            bare.push_str(
+                part.strip_prefix('[')
+                    .map_or(part, |rest| rest.split_once('m').map_or(rest, |(_, text)| text)),
+            );
+        }
+        assert_eq!(bare, plain);
+    }
+
+    #[test]
+    fn latencies() {
+        let check = |ms, expected| assert_eq!(latency(ms), expected);
+        check(0.004, "0.00ms");
+        check(0.42, "0.42ms");
+        check(4.25, "4.2ms");
+        check(42.4, "42ms");
+        check(4250.0, "4.2s");
+    }
+
+    #[test]
+    fn ages() {
+        let check = |s: u64, expected| assert_eq!(age(s * 1000 + 999), expected);
+        check(0, "0s");
+        check(59, "59s");
+        check(60, "1m0s");
+        check(3_599, "59m59s");
+        check(3_600, "1h0m");
+        check(86_399, "23h59m");
+        check(90_000, "1d1h");
+    }
+}

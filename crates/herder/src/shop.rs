@@ -1,0 +1,159 @@
+//! The sample shop: one instance of a small web service, for the demo and for first steps.
+//! It knows nothing of Herder but the variables that every instance is told.
+
+use std::collections::BTreeMap;
+use std::future::IntoFuture as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::Failure;
+
+/// The header that says who answered.
+pub(crate) const INSTANCE_HEADER: HeaderName = HeaderName::from_static("x-instance");
+
+/// How long `/work` works at most.
+const WORK_MS_MAX: u64 = 60_000;
+
+/// How long `/work` works unless asked otherwise.
+const WORK_MS: u64 = 20;
+
+/// Items that a cart holds. Beyond: 409.
+const CART_ITEMS_MAX: u32 = 1000;
+
+struct Shop {
+    instance: String,
+    letter: String,
+    /// Kept in this instance on purpose: the cart is what a service has to move to a shared store
+    /// before it can be a herd.
+    cart: Mutex<u32>,
+}
+
+/// Serves on `$PORT` until SIGTERM or SIGINT, and finishes what it has then.
+pub(crate) async fn serve() -> Result<(), Failure> {
+    let port = std::env::var("PORT").ok().and_then(|port| port.parse::<u16>().ok());
+    let port = port.ok_or_else(|| {
+        Failure::new("the sample shop needs a port in $PORT").hint("try `PORT=3000 herder __shop`")
+    })?;
+    let instance = std::env::var("HERDER_INSTANCE").unwrap_or_else(|_| "shop.1".to_owned());
+    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let bound = TcpListener::bind(addr).await;
+    let listener =
+        bound.map_err(|error| Failure::new(format!("could not listen at {addr}: {error}")))?;
+    let ended = ended().map_err(anyhow::Error::from)?;
+    let serving = axum::serve(listener, router(instance)).with_graceful_shutdown(ended);
+    serving.into_future().await.map_err(|error| anyhow::Error::from(error).into())
+}
+
+/// Comes true with the first SIGTERM or SIGINT.
+fn ended() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    })
+}
+
+/// The letter of an instance: `A` for the first, `Z` for the 26th, then `AA`.
+pub(crate) fn letter(instance: &str) -> String {
+    let number = instance.rsplit('.').next().and_then(|number| number.parse::<u32>().ok());
+    let mut rest = number.unwrap_or(1);
+    let mut letters = Vec::new();
+    while rest > 0 {
+        let digit = u8::try_from((rest - 1) % 26).expect("a remainder of 26 fits");
+        letters.push(char::from(b'A' + digit));
+        rest = (rest - 1) / 26;
+    }
+    letters.iter().rev().collect()
+}
+
+fn router(instance: String) -> Router {
+    let shop = Arc::new(Shop { letter: letter(&instance), instance, cart: Mutex::new(0) });
+    Router::new()
+        .route("/", get(home))
+        .route("/healthz", get(async |State(shop): State<Arc<Shop>>| shop.answer("well")))
+        .route("/work", get(work))
+        .route("/cart", get(cart).post(fill))
+        .route("/fail", get(fail))
+        .with_state(shop)
+}
+
+async fn home(State(shop): State<Arc<Shop>>) -> Response {
+    shop.answer("welcome; try /healthz, /work?ms=20, /cart, /fail")
+}
+
+async fn work(
+    State(shop): State<Arc<Shop>>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Response {
+    let ms = query.get("ms").map_or(Ok(WORK_MS), |ms| ms.parse());
+    match ms {
+        Ok(ms) if ms <= WORK_MS_MAX => {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            shop.answer(&format!("worked for {ms} ms"))
+        }
+        Ok(_) | Err(_) => {
+            let text = format!("ms is to be a number from 0 to {WORK_MS_MAX}");
+            (StatusCode::BAD_REQUEST, shop.answer(&text)).into_response()
+        }
+    }
+}
+
+async fn cart(State(shop): State<Arc<Shop>>) -> Response {
+    let items = *shop.cart.lock().unwrap_or_else(PoisonError::into_inner);
+    shop.answer(&format!("{items} items in the cart that this instance keeps"))
+}
+
+async fn fill(State(shop): State<Arc<Shop>>) -> Response {
+    let mut items = shop.cart.lock().unwrap_or_else(PoisonError::into_inner);
+    if *items == CART_ITEMS_MAX {
+        return (StatusCode::CONFLICT, shop.answer("the cart is full")).into_response();
+    }
+    *items += 1;
+    shop.answer(&format!("{items} items in the cart that this instance keeps"))
+}
+
+async fn fail(State(shop): State<Arc<Shop>>) -> Response {
+    (StatusCode::INTERNAL_SERVER_ERROR, shop.answer("failed, as asked")).into_response()
+}
+
+impl Shop {
+    fn answer(&self, text: &str) -> Response {
+        let Self { instance, letter, .. } = self;
+        let body = format!("{letter} ({instance}): {text}\n");
+        match HeaderValue::from_str(instance) {
+            Ok(value) => ([(INSTANCE_HEADER, value)], body).into_response(),
+            // Only when somebody else than Herder set the variable.
+            Err(_) => body.into_response(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_go_on_after_z() {
+        let check = |instance: &str, expected| assert_eq!(letter(instance), expected);
+        check("shop.1", "A");
+        check("shop.3", "C");
+        check("shop.26", "Z");
+        check("shop.27", "AA");
+        check("shop.53", "BA");
+        check("shop.702", "ZZ");
+        check("shop.703", "AAA");
+        check("somebody", "A");
+    }
+}
