@@ -65,7 +65,7 @@ pub struct DriverSettings {
 /// A program and its first arguments, which run a hidden subcommand of Herder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launcher {
-    /// The program.
+    /// The program, as an absolute path.
     pub program: PathBuf,
     /// What comes before the arguments of the subcommand.
     pub args: Vec<OsString>,

@@ -4,9 +4,24 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod clock;
+mod drain;
+pub mod driver;
 mod event;
+mod handle;
+mod journal;
+pub mod plan;
+mod probe;
+mod run;
+mod state;
+mod table;
 mod view;
 
 pub use action::Action;
+pub use driver::{Colour, Driver, DriverSettings, Launcher, Orphans, Sink};
 pub use event::{Event, Exit, ExitStatus, Order, ProbeOutcome, Refusal};
+pub use handle::Handle;
+pub use journal::Journal;
+pub use run::{Parts, Running, spawn};
+pub use state::{Settings, State};
 pub use view::{BackoffView, Entry, InstanceView, Kind, RolloutView, ServiceView, View};

@@ -28,6 +28,9 @@ const EVENTS_MAX: usize = 1024;
 const ROUNDS_MAX: usize = 64;
 /// The longest time without a look at the state.
 const TICK: Duration = Duration::from_secs(1);
+/// The shortest time until the plan is asked again when nothing happens, whatever it says: a
+/// moment that it names over and over must not take a core.
+const WAKE_MIN: Duration = Duration::from_millis(1);
 /// Threads for reading `/proc`. Beyond: the reading waits its turn.
 const BLOCKING_THREADS_MAX: usize = 4;
 
@@ -184,7 +187,7 @@ impl Control {
     async fn next(&mut self) -> Input {
         let now = self.clock.now();
         let wake = plan::wake_at(&self.state, now).unwrap_or(now + TICK);
-        let wake = self.clock.instant(wake, TICK);
+        let wake = self.clock.instant(wake.max(now + WAKE_MIN), TICK);
         let mut ids = Vec::new();
         tokio::select! {
             () = self.inbox.kill.notified() => Input::Kill,

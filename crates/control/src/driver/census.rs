@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal,
+    test_kill_process_group,
 };
 
 /// Bytes read of one environment. A process whose tags lie beyond is not found; the kernel allows
@@ -78,15 +79,19 @@ pub(super) fn processes() -> io::Result<Vec<Process>> {
     Ok(found)
 }
 
-/// Whether any process of the group still runs; zombies do not. Yes when it cannot be told.
-pub(super) fn group_runs(group: Pid) -> bool {
-    if rustix::process::test_kill_process_group(group) == Err(Errno::SRCH) {
-        return false;
-    }
-    match processes() {
+/// Whether the group has no member left, not even a zombie.
+pub(super) fn group_is_empty(group: Pid) -> bool {
+    test_kill_process_group(group) == Err(Errno::SRCH)
+}
+
+/// Whether any process of the group still runs; zombies do not. Yes when it cannot be told. Reads
+/// all of `/proc`, off the caller's thread.
+pub(super) async fn group_runs(group: Pid) -> bool {
+    let is_running = move || match processes() {
         Ok(all) => all.iter().any(|process| process.group == Some(group) && !process.zombie),
         Err(_) => true,
-    }
+    };
+    tokio::task::spawn_blocking(is_running).await.unwrap_or(true)
 }
 
 /// Kills every process with these tags but the caller's own, in rounds until none is found.
@@ -138,7 +143,10 @@ fn kill_still_tagged(pid: Pid, tags: &Tags) -> io::Result<bool> {
 }
 
 fn pids() -> io::Result<impl Iterator<Item = Pid>> {
-    let entries = fs::read_dir("/proc")?;
+    let entries = fs::read_dir("/proc").map_err(|error| {
+        let text = format!("cannot read /proc, where instances' processes are found: {error}");
+        io::Error::new(error.kind(), text)
+    })?;
     Ok(entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter_map(Pid::from_raw))

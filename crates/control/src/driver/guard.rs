@@ -15,11 +15,13 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::census::{Tags, sweep};
 use super::{Children, Launcher, RUN_VARIABLE};
 
-/// Before a guard that died is replaced, so that one that cannot live does not keep Herder busy.
+/// From the start of one guard process to that of the next at the earliest, so that one that
+/// cannot live does not keep Herder busy.
 const PAUSE_RESTART: Duration = Duration::from_secs(1);
 /// How long the guard may take to end after the goodbye. Beyond: it is killed.
 const TIMEOUT_GOODBYE: Duration = Duration::from_secs(1);
@@ -106,7 +108,10 @@ impl Guard {
         let Some(launcher) = launcher else { return Ok(Self::none()) };
         let watched = Rc::new(Watched::default());
         let recipe = Recipe { launcher, run: run.to_owned(), children: Rc::clone(children) };
-        let first = recipe.start()?;
+        let first = recipe.start().map_err(|error| {
+            let program = recipe.launcher.program.display();
+            io::Error::new(error.kind(), format!("cannot start the guard, `{program}`: {error}"))
+        })?;
         let keeper = tokio::task::spawn_local(keep(recipe, first, Rc::clone(&watched)));
         Ok(Self { watched, keeper: Some(keeper) })
     }
@@ -152,7 +157,7 @@ impl Drop for Guard {
 
 /// Tells one guard process after the other, until the goodbye.
 async fn keep(recipe: Recipe, first: GuardProcess, watched: Rc<Watched>) {
-    let mut process = first;
+    let (mut process, mut started) = (first, Instant::now());
     loop {
         let pid = process.child.id();
         match process.serve(&recipe.run, &watched).await {
@@ -164,7 +169,8 @@ async fn keep(recipe: Recipe, first: GuardProcess, watched: Rc<Watched>) {
             return;
         }
         process = loop {
-            tokio::time::sleep(PAUSE_RESTART).await;
+            tokio::time::sleep_until(started + PAUSE_RESTART).await;
+            started = Instant::now();
             match recipe.start() {
                 Ok(process) => break process,
                 Err(error) => tracing::error!(

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Child;
 use tokio::task::JoinSet;
 
-use super::census::{Tags, group_runs, sweep};
+use super::census::{Tags, group_is_empty, group_runs, sweep};
 use super::output::Stream;
 use super::{Live, RUN_VARIABLE, Shared, exec, ports};
 use crate::{Event, Exit, ExitStatus};
@@ -24,6 +24,8 @@ use crate::{Event, Exit, ExitStatus};
 const TIMEOUT_GROUP: Duration = Duration::from_secs(5);
 /// Between two looks at whether the group is gone.
 const PAUSE_GROUP: Duration = Duration::from_millis(5);
+/// Such looks before a closer one, which reads all of `/proc`.
+const LOOKS_GROUP: u32 = 20;
 /// How long output may still come after the end. Beyond: the rest is not read; somebody outside
 /// of the instance holds the pipe.
 const TIMEOUT_OUTPUT: Duration = Duration::from_millis(500);
@@ -97,10 +99,13 @@ pub(super) async fn attend(shared: Rc<Shared>, id: InstanceId, mut process: Proc
     }
     shared.children.remove(pid);
     shared.guard.borrow().remove(group);
-    let port_taken = !ports::is_free(process.port).unwrap_or_else(|error| {
-        tracing::warn!(%error, "could not test whether an instance's port was taken");
-        true
-    });
+    let port_taken = match ports::is_free(process.port) {
+        Ok(free) => !free,
+        Err(error) => {
+            tracing::warn!(%error, "could not test whether an instance's port was taken");
+            false
+        }
+    };
     shared.ports.borrow_mut().release(process.port);
     shared.forget(&id);
     let exit = Exit { status, last_lines: process.stream.last_lines(), port_taken };
@@ -126,13 +131,22 @@ pub(super) fn kill_group(id: &InstanceId, group: Pid, signal: Signal) {
 
 /// Until nothing of the instance is left: neither in its group nor outside of it.
 async fn clear(shared: &Shared, id: &InstanceId, group: Pid) {
-    let empty = async {
-        while group_runs(group) {
+    let gone = async {
+        loop {
+            for _ in 0..LOOKS_GROUP {
+                if group_is_empty(group) {
+                    return;
+                }
+                tokio::time::sleep(PAUSE_GROUP).await;
+            }
+            // What is left may be zombies whose parent left the group and does not care.
+            if !group_runs(group).await {
+                return;
+            }
             kill_group(id, group, Signal::KILL);
-            tokio::time::sleep(PAUSE_GROUP).await;
         }
     };
-    if tokio::time::timeout(TIMEOUT_GROUP, empty).await.is_err() {
+    if tokio::time::timeout(TIMEOUT_GROUP, gone).await.is_err() {
         tracing::error!(instance = %id, "processes of an instance did not end on SIGKILL");
     }
     sweep_instance(shared, id).await;

@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use control::{Event, ExitStatus, Orphans};
 use model::{Source, StaticEndpoint};
-use rustix::process::{Resource, Rlimit, getpgid, getpgrp, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getpgid, getpgrp, getrlimit, setrlimit};
 
 use crate::kit::{Herd, id, service, tests};
 
 tests!(
     an_instance_is_told_what_it_is_and_where_to_listen,
     an_instance_runs_in_its_directory_and_without_an_input,
+    an_instance_inherits_no_descriptor_and_no_ignored_signal,
     a_program_that_is_not_there_says_so_and_ends_with_127,
     a_program_that_cannot_run_says_so_and_ends_with_126,
     a_directory_that_is_not_there_fails_the_start,
@@ -59,6 +60,26 @@ async fn an_instance_runs_in_its_directory_and_without_an_input() {
     let (_, exit) = herd.exited().await;
     assert_eq!(exit.status, ExitStatus::Code(0));
     assert_eq!(herd.file("where").await, dir.canonicalize().unwrap().display().to_string());
+    herd.close().await;
+}
+
+async fn an_instance_inherits_no_descriptor_and_no_ignored_signal() {
+    let mut herd = Herd::new();
+    let look = "import os\n\
+                print(sorted(os.listdir('/proc/self/fd')))\n\
+                print(*[l for l in open('/proc/self/status') if l.startswith('SigBlk')])";
+    herd.launch(1, &["python3", "-c", look], |_| {});
+    herd.started().await;
+    let told = herd.exited().await.1.last_lines;
+    // Whoever runs the tests may have left descriptors open, which every child gets.
+    let plain = std::process::Command::new("python3").args(["-c", look]).output().unwrap().stdout;
+    assert_eq!(told, String::from_utf8(plain).unwrap().split('\n').collect::<Vec<_>>()[..3]);
+    assert_eq!(told[1], "SigBlk:\t0000000000000000");
+    herd.launch(1, &["grep", "SigIgn", "/proc/self/status"], |_| {});
+    herd.started().await;
+    let ignored = herd.exited().await.1.last_lines.concat();
+    let ignored = u64::from_str_radix(ignored.trim_start_matches("SigIgn:\t"), 16).unwrap();
+    assert_eq!(ignored & 1 << (Signal::PIPE.as_raw() - 1), 0, "{ignored:x}");
     herd.close().await;
 }
 
