@@ -31,14 +31,14 @@ impl Herder {
         Self { subcommand: vec!["run".into()], ..this }.flags(flags)
     }
 
-    /// `herder serve` of a file with this text, with a socket of its own. Ports are the file's to
-    /// name, as 0, also that of `[admin] bind`.
+    /// `herder serve` of a file with this text, with a socket and an admin port of its own. The
+    /// ports of listeners are the file's to name, as 0.
     pub fn serve(binary: impl AsRef<Path>, config: &str) -> Self {
         let this = Self::new(binary.as_ref());
         let file = this.dir.path().join("herder.toml");
         fs::write(&file, config).expect("a fresh folder can be written to");
         let subcommand = vec!["serve".into(), "--config".into(), file.into()];
-        Self { subcommand, ..this }
+        Self { subcommand, ..this }.flags(["--admin", "127.0.0.1:0"])
     }
 
     /// More flags of the subcommand.
