@@ -31,18 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("telemetry", &["model"]),
     ("proxy", &["model", "http1", "balance", "telemetry"]),
     ("control", &["model", "balance", "telemetry"]),
-    (
-        "herder",
-        &[
-            "model",
-            "http1",
-            "balance",
-            "config",
-            "telemetry",
-            "proxy",
-            "control",
-        ],
-    ),
+    ("herder", &["model", "http1", "balance", "config", "telemetry", "proxy", "control"]),
     ("testkit", &[]),
 ];
 
@@ -66,17 +55,11 @@ const EXCEPTIONS: &[Exception] = &[];
 #[test]
 fn crates_use_only_those_behind_their_arrow() {
     let manifests = manifests();
-    let mut found: Vec<Finding> = manifests
-        .iter()
-        .flat_map(|(name, text)| workspace::arrows(name, text, ARROWS))
-        .collect();
+    let mut found: Vec<Finding> =
+        manifests.iter().flat_map(|(name, text)| workspace::arrows(name, text, ARROWS)).collect();
     for (name, _) in ARROWS {
         if !manifests.iter().any(|(there, _)| there == name) {
-            found.push(Finding::new(
-                name,
-                0,
-                "has a row in the table of arrows, and no crate",
-            ));
+            found.push(Finding::new(name, 0, "has a row in the table of arrows, and no crate"));
         }
     }
     verdict("arrows", &found);
@@ -84,23 +67,13 @@ fn crates_use_only_those_behind_their_arrow() {
 
 #[test]
 fn pure_files_stay_pure() {
-    over("purity", |source| {
-        if is_pure(&source.path) {
-            rules::impure(source)
-        } else {
-            Vec::new()
-        }
-    });
+    over("purity", |source| if is_pure(&source.path) { rules::impure(source) } else { Vec::new() });
 }
 
 #[test]
 fn files_are_short() {
-    over("file-lines", |source| {
-        rules::long_files(source, rules::FILE_LINES)
-    });
-    over("file-lines-hard", |source| {
-        rules::long_files(source, rules::FILE_LINES_HARD)
-    });
+    over("file-lines", |source| rules::long_files(source, rules::FILE_LINES));
+    over("file-lines-hard", |source| rules::long_files(source, rules::FILE_LINES_HARD));
 }
 
 #[test]
@@ -131,14 +104,8 @@ fn nothing_banned_is_used() {
 #[test]
 fn only_the_edge_is_serialised() {
     over("serde", |source| {
-        let edge = SERIALISED
-            .iter()
-            .any(|start| source.path.starts_with(start));
-        if edge {
-            Vec::new()
-        } else {
-            rules::serialised(source)
-        }
+        let edge = SERIALISED.iter().any(|start| source.path.starts_with(start));
+        if edge { Vec::new() } else { rules::serialised(source) }
     });
 }
 
@@ -152,18 +119,14 @@ fn modules_have_no_mod_rs() {
     over("mod-rs", |source| {
         let old = source.path.ends_with("/mod.rs");
         let text = "write `foo.rs` beside `foo/`";
-        old.then(|| Finding::new(&source.path, 0, text))
-            .into_iter()
-            .collect()
+        old.then(|| Finding::new(&source.path, 0, text)).into_iter().collect()
     });
 }
 
 #[test]
 fn unsafe_code_is_forbidden_everywhere() {
-    let mut found: Vec<Finding> = manifests()
-        .iter()
-        .flat_map(|(n, text)| workspace::lints_of_its_own(n, text))
-        .collect();
+    let mut found: Vec<Finding> =
+        manifests().iter().flat_map(|(n, text)| workspace::lints_of_its_own(n, text)).collect();
     if !read("Cargo.toml").contains("\nunsafe_code = \"forbid\"\n") {
         found.push(Finding::new(
             "Cargo.toml",
@@ -171,16 +134,9 @@ fn unsafe_code_is_forbidden_everywhere() {
             "the workspace's lints do not forbid unsafe code",
         ));
     }
-    for library in sources()
-        .iter()
-        .filter(|source| source.path.ends_with("/src/lib.rs"))
-    {
+    for library in sources().iter().filter(|source| source.path.ends_with("/src/lib.rs")) {
         if !library.code.contains("#![forbid(unsafe_code)]") {
-            found.push(Finding::new(
-                &library.path,
-                1,
-                "write `#![forbid(unsafe_code)]`",
-            ));
+            found.push(Finding::new(&library.path, 1, "write `#![forbid(unsafe_code)]`"));
         }
     }
     verdict("unsafe", &found);
@@ -188,39 +144,23 @@ fn unsafe_code_is_forbidden_everywhere() {
 
 #[test]
 fn every_dependency_has_a_reason() {
-    verdict(
-        "dependency-reason",
-        &workspace::unreasoned(&read("Cargo.toml")),
-    );
+    verdict("dependency-reason", &workspace::unreasoned(&read("Cargo.toml")));
 }
 
 #[test]
 fn documents_name_real_code() {
     let place = "ARCHITECTURE.md";
-    verdict(
-        "walks",
-        &workspace::stale_walks(place, &read(place), &sources()),
-    );
+    verdict("walks", &workspace::stale_walks(place, &read(place), &sources()));
 }
 
 #[test]
 fn every_exception_is_of_a_rule_that_is_checked_and_says_why() {
     let code = &Source::new("tidy.rs", include_str!("tidy.rs")).raw;
-    for Exception {
-        rule,
-        place,
-        reason,
-    } in EXCEPTIONS
-    {
+    for Exception { rule, place, reason } in EXCEPTIONS {
         let checked = ["over", "over_product", "verdict"];
-        let named = checked
-            .iter()
-            .any(|by| code.contains(&format!("{by}(\"{rule}\"")));
+        let named = checked.iter().any(|by| code.contains(&format!("{by}(\"{rule}\"")));
         assert!(named, "{place}: no rule is called `{rule}`");
-        assert!(
-            reason.len() > 20,
-            "{place}: the exception from `{rule}` does not say why"
-        );
+        assert!(reason.len() > 20, "{place}: the exception from `{rule}` does not say why");
     }
 }
 
@@ -232,13 +172,12 @@ fn over(rule: &str, check: impl Fn(&Source) -> Vec<Finding>) {
 
 /// Checks `rule` over all sources but those of the test kit.
 fn over_product(rule: &str, check: impl Fn(&Source) -> Vec<Finding>) {
-    over(rule, |source| {
-        if source.path.starts_with("crates/testkit/") {
-            Vec::new()
-        } else {
-            check(source)
-        }
-    });
+    over(
+        rule,
+        |source| {
+            if source.path.starts_with("crates/testkit/") { Vec::new() } else { check(source) }
+        },
+    );
 }
 
 fn verdict(rule: &str, found: &[Finding]) {
@@ -248,22 +187,15 @@ fn verdict(rule: &str, found: &[Finding]) {
 }
 
 fn is_pure(path: &str) -> bool {
-    let in_crate = PURE_CRATES
-        .iter()
-        .any(|name| path.starts_with(&format!("crates/{name}/src/")));
-    let in_control = path
-        .strip_prefix("crates/control/src/")
-        .is_some_and(|file| {
-            PURE_IN_CONTROL.contains(&file) || file.starts_with("state") || file.starts_with("plan")
-        });
+    let in_crate = PURE_CRATES.iter().any(|name| path.starts_with(&format!("crates/{name}/src/")));
+    let in_control = path.strip_prefix("crates/control/src/").is_some_and(|file| {
+        PURE_IN_CONTROL.contains(&file) || file.starts_with("state") || file.starts_with("plan")
+    });
     in_crate || in_control
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()
-        .unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
 fn read(path: &str) -> String {
@@ -278,7 +210,5 @@ fn sources() -> Vec<Source> {
 fn manifests() -> Vec<(String, String)> {
     let crates = fs::read_dir(root().join("crates")).unwrap();
     let names = crates.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names
-        .map(|name| (name.clone(), read(&format!("crates/{name}/Cargo.toml"))))
-        .collect()
+    names.map(|name| (name.clone(), read(&format!("crates/{name}/Cargo.toml")))).collect()
 }

@@ -1,5 +1,5 @@
 //! A running Herder: the real binary, watched and ordered about by a test.
-//! It knows of Herder what a user can know: commands, output, the admin API. No part of it is linked.
+//! It knows of Herder what a user can know: commands, output, the admin API. No code is shared.
 
 use std::ffi::OsStr;
 use std::fs;

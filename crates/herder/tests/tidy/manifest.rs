@@ -23,11 +23,7 @@ pub(crate) fn entries(text: &str) -> Vec<Entry<'_>> {
             && let Some((key, _)) = line.split_once('=')
         {
             let name = key.split('.').next().unwrap_or(key).trim();
-            found.push(Entry {
-                section,
-                name,
-                line,
-            });
+            found.push(Entry { section, name, line });
         }
     }
     found

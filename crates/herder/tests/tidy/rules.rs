@@ -20,14 +20,8 @@ const BANNED_NOTES: &[&str] = &["TODO", "FIXME", "XXX"];
 const BANNED_CODE: &[(&str, &str)] = &[
     ("dbg!", "remove it, or log a fact with tracing"),
     ("unbounded_channel", "every queue has a named limit"),
-    (
-        "mpsc::channel()",
-        "every queue has a named limit: sync_channel",
-    ),
-    (
-        "let _ = ",
-        "handle the result, or say in a match why it does not matter",
-    ),
+    ("mpsc::channel()", "every queue has a named limit: sync_channel"),
+    ("let _ = ", "handle the result, or say in a match why it does not matter"),
     ("thread::sleep", "wait for a condition with a deadline"),
     ("#[ignore", "a test that does not run is not one"),
 ];
@@ -74,18 +68,13 @@ const EMPTY_NAMES: &[&str] = &[
 pub(crate) fn long_files(source: &Source, limit: usize) -> Vec<Finding> {
     let lines = source.production_lines();
     let text = format!("{lines} lines of production code, more than {limit}: make it two files");
-    (lines > limit)
-        .then(|| Finding::new(&source.path, 0, text))
-        .into_iter()
-        .collect()
+    (lines > limit).then(|| Finding::new(&source.path, 0, text)).into_iter().collect()
 }
 
 /// Functions, tests included, are at most [`FUNCTION_LINES`] long.
 pub(crate) fn long_functions(source: &Source) -> Vec<Finding> {
     let functions = source.functions();
-    let long = functions
-        .iter()
-        .filter(|function| function.lines > FUNCTION_LINES);
+    let long = functions.iter().filter(|function| function.lines > FUNCTION_LINES);
     long.map(|function| {
         let place = format!("{}::{}", source.path, function.name);
         let text = format!("{} lines, more than {FUNCTION_LINES}", function.lines);
@@ -99,10 +88,7 @@ pub(crate) fn bool_parameters(source: &Source) -> Vec<Finding> {
     let mut found = Vec::new();
     for function in Source::new("", &source.production).functions() {
         let parameters = function.signature.split("->").next().unwrap_or_default();
-        if [": bool,", ": bool)", ": bool\n"]
-            .iter()
-            .any(|form| parameters.contains(form))
-        {
+        if [": bool,", ": bool)", ": bool\n"].iter().any(|form| parameters.contains(form)) {
             let place = format!("{}::{}", source.path, function.name);
             let text = "a `bool` parameter: say which with an enum, or make two functions";
             found.push(Finding::new(&place, function.line, text));
@@ -121,19 +107,11 @@ pub(crate) fn wide_lines(source: &Source) -> Vec<Finding> {
 
 /// The first line says what the file is for, in sentences.
 pub(crate) fn unsaid_purpose(source: &Source) -> Vec<Finding> {
-    let doc = source
-        .raw
-        .lines()
-        .take_while(|line| line.starts_with("//!"));
-    let kept = doc
-        .last()
-        .is_some_and(|last| last.ends_with(['.', '`', '|', ')']));
+    let doc = source.raw.lines().take_while(|line| line.starts_with("//!"));
+    let kept = doc.last().is_some_and(|last| last.ends_with(['.', '`', '|', ')']));
     let said = source.raw.starts_with("//! ") && kept;
     let text = "begin with `//!`: what the file is for, and what it must not do.";
-    (!said)
-        .then(|| Finding::new(&source.path, 1, text))
-        .into_iter()
-        .collect()
+    (!said).then(|| Finding::new(&source.path, 1, text)).into_iter().collect()
 }
 
 /// What is banned everywhere.
@@ -158,14 +136,12 @@ pub(crate) fn banned(source: &Source) -> Vec<Finding> {
 /// What a pure file may not use: clocks, chance of its own, I/O, threads and globals.
 pub(crate) fn impure(source: &Source) -> Vec<Finding> {
     let code = &source.production;
-    let named = BANNED_IN_PURE.iter().flat_map(|name| {
-        code.match_indices(name)
-            .map(move |(at, _)| (at, (*name).to_owned()))
-    });
+    let named = BANNED_IN_PURE
+        .iter()
+        .flat_map(|name| code.match_indices(name).map(move |(at, _)| (at, (*name).to_owned())));
     let global_chance = code.match_indices("fastrand::").filter_map(|(at, name)| {
         let next = code[at + name.len()..].chars().next()?;
-        next.is_lowercase()
-            .then(|| (at, "fastrand's global generator".to_owned()))
+        next.is_lowercase().then(|| (at, "fastrand's global generator".to_owned()))
     });
     named
         .chain(global_chance)
@@ -205,10 +181,7 @@ pub(crate) fn misnamed(source: &Source) -> Vec<Finding> {
             found.push(Finding::new(&place, line_of(code, at), text));
         };
         for (synonym, instead) in SYNONYMS {
-            if parts
-                .iter()
-                .any(|part| part.trim_end_matches('s') == *synonym)
-            {
+            if parts.iter().any(|part| part.trim_end_matches('s') == *synonym) {
                 complain(format!("say {instead}, not {synonym}"));
             }
         }
@@ -231,10 +204,7 @@ fn parts(identifier: &str) -> Vec<String> {
             parts.push(String::new());
         }
         if c != '_' {
-            parts
-                .last_mut()
-                .expect("starts with one")
-                .extend(c.to_lowercase());
+            parts.last_mut().expect("starts with one").extend(c.to_lowercase());
         }
         before = c;
     }

@@ -42,27 +42,14 @@ impl Source {
     pub(crate) fn new(path: &str, raw: &str) -> Self {
         let (code, notes) = views(raw);
         let test = path.contains("/tests/") || path.contains("/benches/");
-        let production = if test {
-            String::new()
-        } else {
-            without_tests(&code)
-        };
-        Self {
-            path: path.into(),
-            raw: raw.into(),
-            code,
-            notes,
-            production,
-        }
+        let production = if test { String::new() } else { without_tests(&code) };
+        Self { path: path.into(), raw: raw.into(), code, notes, production }
     }
 
     /// Lines that are neither in a test file nor in an item under `#[cfg(test)]`; blank lines and
     /// comments count.
     pub(crate) fn production_lines(&self) -> usize {
-        self.production
-            .lines()
-            .filter(|line| !line.contains(TESTED))
-            .count()
+        self.production.lines().filter(|line| !line.contains(TESTED)).count()
     }
 
     /// The functions of the file, tests included, in order of their `fn`.
@@ -71,11 +58,7 @@ impl Source {
             .filter(|(_, word)| *word == "fn")
             .filter_map(|(at, _)| {
                 let after = &self.code[at + 2..];
-                let name: String = after
-                    .trim_start()
-                    .chars()
-                    .take_while(|c| is_word(*c))
-                    .collect();
+                let name: String = after.trim_start().chars().take_while(|c| is_word(*c)).collect();
                 let open = at + 2 + body(after)?;
                 let close = open + matching(&self.code[open..])?;
                 Some(Function {
@@ -99,22 +82,14 @@ pub(crate) fn all(root: &Path) -> Vec<Source> {
         .iter()
         .map(|path| {
             let raw = fs::read_to_string(path).unwrap();
-            let name = path
-                .strip_prefix(root)
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .replace('\\', "/");
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
             Source::new(&name, &raw)
         })
         .collect();
     let tests: Vec<String> = sources.iter().flat_map(test_modules).collect();
     for source in &mut sources {
         let stem = source.path.trim_end_matches(".rs");
-        if tests
-            .iter()
-            .any(|test| stem == test || source.path.starts_with(&format!("{test}/")))
-        {
+        if tests.iter().any(|test| stem == test || source.path.starts_with(&format!("{test}/"))) {
             source.production.clear();
         }
     }
@@ -129,9 +104,7 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
         Some((at, starts))
     });
     starts.filter(|(_, starts)| *starts).map(|(at, _)| {
-        let end = text[at..]
-            .find(|c| !is_word(c))
-            .map_or(text.len(), |len| at + len);
+        let end = text[at..].find(|c| !is_word(c)).map_or(text.len(), |len| at + len);
         (at, &text[at..end])
     })
 }
@@ -159,9 +132,7 @@ fn walk(dir: &Path, into: &mut Vec<PathBuf>) {
 /// Paths without `.rs` of the modules that `source` declares with `#[cfg(test)] mod name;`.
 fn test_modules(source: &Source) -> Vec<String> {
     let stem = source.path.trim_end_matches(".rs");
-    let root = ["/lib", "/main"]
-        .iter()
-        .find_map(|name| stem.strip_suffix(name));
+    let root = ["/lib", "/main"].iter().find_map(|name| stem.strip_suffix(name));
     let folder = root.unwrap_or(stem);
     let marked = source.code.split("#[cfg(test)]").skip(1);
     let declared = marked.filter_map(|after| {
@@ -181,18 +152,13 @@ fn without_tests(code: &str) -> String {
         });
         let lines = kept[at..end].matches('\n').count();
         let mark = TESTED.to_string();
-        kept.replace_range(
-            at..end,
-            &format!("{mark}{}", format!("\n{mark}").repeat(lines)),
-        );
+        kept.replace_range(at..end, &format!("{mark}{}", format!("\n{mark}").repeat(lines)));
     }
     kept
 }
 
 fn blanked(text: &str) -> String {
-    text.chars()
-        .map(|c| if c == '\n' { '\n' } else { ' ' })
-        .collect()
+    text.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect()
 }
 
 /// Where the body of a function begins in the text behind its `fn`; nothing when it has none.
@@ -232,16 +198,8 @@ fn views(raw: &str) -> (String, String) {
     while let Some(c) = rest.chars().next() {
         let (kind, len) = token(rest, code.chars().last().unwrap_or(' '));
         let (text, after) = rest.split_at(len.max(c.len_utf8()));
-        code.push_str(&if kind == Kind::Code {
-            text.to_owned()
-        } else {
-            blanked(text)
-        });
-        notes.push_str(&if kind == Kind::Literal {
-            blanked(text)
-        } else {
-            text.to_owned()
-        });
+        code.push_str(&if kind == Kind::Code { text.to_owned() } else { blanked(text) });
+        notes.push_str(&if kind == Kind::Literal { blanked(text) } else { text.to_owned() });
         rest = after;
     }
     (code, notes)
@@ -320,7 +278,5 @@ fn prefixed(rest: &str) -> Option<usize> {
 fn character(rest: &str) -> Option<usize> {
     let mut inside = rest.chars().skip(1);
     let (first, second) = (inside.next()?, inside.next()?);
-    (first == '\\' || second == '\'')
-        .then(|| quoted(rest, '\''))
-        .flatten()
+    (first == '\\' || second == '\'').then(|| quoted(rest, '\'')).flatten()
 }

@@ -28,11 +28,7 @@ pub(crate) struct Exception {
 impl Finding {
     /// A finding in line `line` of `place`.
     pub(crate) fn new(place: &str, line: usize, text: impl Into<String>) -> Self {
-        Self {
-            place: place.into(),
-            line,
-            text: text.into(),
-        }
+        Self { place: place.into(), line, text: text.into() }
     }
 }
 
@@ -46,10 +42,7 @@ pub(crate) fn settle(
     found: &[Finding],
     exceptions: &[Exception],
 ) -> Result<(), String> {
-    let ours: Vec<&Exception> = exceptions
-        .iter()
-        .filter(|entry| entry.rule == rule)
-        .collect();
+    let ours: Vec<&Exception> = exceptions.iter().filter(|entry| entry.rule == rule).collect();
     let mut complaint = String::new();
     for Finding { place, line, text } in found {
         if !ours.iter().any(|entry| entry.place == place) {
@@ -61,9 +54,5 @@ pub(crate) fn settle(
             writeln!(complaint, "{place} keeps the rule: remove its exception").unwrap();
         }
     }
-    if complaint.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("rule `{rule}`:\n{complaint}"))
-    }
+    if complaint.is_empty() { Ok(()) } else { Err(format!("rule `{rule}`:\n{complaint}")) }
 }

@@ -29,10 +29,7 @@ pub(crate) fn arrows(name: &str, manifest: &str, arrows: &[(&str, &[&str])]) -> 
             found.push(Finding::new(&place, 0, text));
         }
         if !entry.line.contains("workspace = true") {
-            let text = format!(
-                "{}: its version belongs into the workspace's list",
-                entry.name
-            );
+            let text = format!("{}: its version belongs into the workspace's list", entry.name);
             found.push(Finding::new(&place, 0, text));
         }
     }
@@ -42,9 +39,7 @@ pub(crate) fn arrows(name: &str, manifest: &str, arrows: &[(&str, &[&str])]) -> 
 /// `manifest` takes its lints from the workspace.
 pub(crate) fn lints_of_its_own(name: &str, manifest: &str) -> Vec<Finding> {
     let inherited = |section, line| {
-        entries(manifest)
-            .iter()
-            .any(|entry| entry.section == section && entry.line == line)
+        entries(manifest).iter().any(|entry| entry.section == section && entry.line == line)
     };
     let place = format!("crates/{name}/Cargo.toml");
     let text = "write `[lints]` and `workspace = true`";
@@ -57,15 +52,10 @@ pub(crate) fn lints_of_its_own(name: &str, manifest: &str) -> Vec<Finding> {
 /// Each dependency in the workspace's manifest says in its line why it is there.
 pub(crate) fn unreasoned(manifest: &str) -> Vec<Finding> {
     let all = entries(manifest);
-    let listed = all
-        .iter()
-        .filter(|entry| entry.section == "workspace.dependencies");
+    let listed = all.iter().filter(|entry| entry.section == "workspace.dependencies");
     let foreign = listed.filter(|entry| !entry.line.contains("path ="));
     let silent = foreign.filter(|entry| {
-        entry
-            .line
-            .split_once(" # ")
-            .is_none_or(|(_, reason)| reason.trim().is_empty())
+        entry.line.split_once(" # ").is_none_or(|(_, reason)| reason.trim().is_empty())
     });
     silent
         .map(|entry| {
@@ -82,11 +72,8 @@ pub(crate) fn stale_walks(place: &str, document: &str, sources: &[Source]) -> Ve
     for (at, line) in document.lines().enumerate() {
         for (file, name) in walked(line) {
             let suffix = format!("/{file}");
-            let files = || {
-                sources
-                    .iter()
-                    .filter(|source| source.path.ends_with(&suffix))
-            };
+            let files =
+                || sources.iter().filter(|source| format!("/{}", source.path).ends_with(&suffix));
             let text = match name {
                 _ if files().next().is_none() => format!("no source ends with {suffix}"),
                 Some(name) if !files().any(|source| declares(source, name)) => {
@@ -105,17 +92,14 @@ fn walked(line: &str) -> Vec<(&str, Option<&str>)> {
     line.match_indices(".rs")
         .filter_map(|(at, _)| {
             let in_path = |c: char| c.is_ascii_alphanumeric() || "_-/".contains(c);
-            let start = line[..at]
-                .rfind(|c| !in_path(c))
-                .map_or(0, |before| before + 1);
+            let start = line[..at].rfind(|c| !in_path(c)).map_or(0, |before| before + 1);
             let after = &line[at + 3..];
             if start == at || after.starts_with(|c: char| c.is_alphanumeric()) {
                 return None;
             }
             let name = after.trim_start().strip_prefix("::").and_then(|names| {
-                let end = names
-                    .trim_start()
-                    .find(|c: char| !c.is_alphanumeric() && !"_:".contains(c));
+                let end =
+                    names.trim_start().find(|c: char| !c.is_alphanumeric() && !"_:".contains(c));
                 let names = &names.trim_start()[..end.unwrap_or(names.trim_start().len())];
                 names.trim_end_matches(':').rsplit("::").next()
             });
@@ -126,10 +110,7 @@ fn walked(line: &str) -> Vec<(&str, Option<&str>)> {
 
 /// Whether `source` declares `name` as anything that has a name.
 fn declares(source: &Source, name: &str) -> bool {
-    let kinds = [
-        "fn", "struct", "enum", "trait", "type", "const", "static", "mod",
-    ];
+    let kinds = ["fn", "struct", "enum", "trait", "type", "const", "static", "mod"];
     let all: Vec<&str> = words(&source.code).map(|(_, word)| word).collect();
-    all.windows(2)
-        .any(|pair| kinds.contains(&pair[0]) && pair[1] == name)
+    all.windows(2).any(|pair| kinds.contains(&pair[0]) && pair[1] == name)
 }
