@@ -83,6 +83,8 @@ pub struct InstanceView {
     pub since: Time,
     /// Why it is in this phase, in the journal's words.
     pub reason: String,
+    /// What its last failed probe found, while it is not ready.
+    pub trouble: Option<String>,
     /// Its generation; older than the service's while it waits to be replaced.
     pub generation: u64,
     /// Where it is reached, once the driver has told.
