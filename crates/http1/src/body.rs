@@ -56,10 +56,7 @@ impl Body {
             Framing::Chunked => State::Chunked(Chunked::default()),
             Framing::UntilClose => State::UntilClose,
         };
-        Self {
-            state,
-            data_bytes: 0,
-        }
+        Self { state, data_bytes: 0 }
     }
 
     /// What the first bytes of `input` are. The caller takes as many bytes off the input as the
@@ -72,9 +69,7 @@ impl Body {
             State::Length(0) => Piece::End,
             State::Length(_) | State::UntilClose if input.is_empty() => Piece::More,
             State::Length(left) => {
-                let taken = usize::try_from(*left)
-                    .unwrap_or(usize::MAX)
-                    .min(input.len());
+                let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
                 *left -= u64::try_from(taken).unwrap_or(*left);
                 Piece::Data(taken)
             }

@@ -1,10 +1,12 @@
 //! Which bytes may stand where: the character classes of RFC 9110.
 //! Tables and predicates only; what follows from a wrong byte is decided by the caller.
 
+use std::net::Ipv6Addr;
+
 /// Token characters: RFC 9110, 5.6.2.
 const TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~");
-/// Characters of a host and port: reg-name, IP literal, and the colon (RFC 3986, 3.2).
-const AUTHORITY: [bool; 256] = table(b"-._~%!$&'()*+,;=:[]");
+/// Characters of a name that stands for a host, but for the escapes (RFC 3986, 3.2.2).
+const REG_NAME: [bool; 256] = table(b"-._~!$&'()*+,;=");
 
 const fn table(marks: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
@@ -31,15 +33,21 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|&byte| is_token_byte(byte))
 }
 
+/// A host and perhaps a port, or nothing at all: `uri-host [ ":" port ]` of RFC 9110, 7.2. A port
+/// without a host is none, because `http` has no empty hosts (RFC 9110, 4.2.1).
 pub(crate) fn is_authority(text: &[u8]) -> bool {
-    text.iter().all(|&byte| AUTHORITY[usize::from(byte)])
+    let host_len =
+        if text.first() == Some(&b'[') { ip_literal_len(text) } else { reg_name_len(text) };
+    match &text[host_len..] {
+        [] => true,
+        [b':', port @ ..] => host_len > 0 && port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
 }
 
 /// Visible ASCII but `#`: a fragment is never sent, and servers disagree about what it would mean.
 pub(crate) fn is_target(text: &[u8]) -> bool {
-    let bad = text.iter().fold(false, |bad, &b| {
-        bad | !(0x21..=0x7e).contains(&b) | (b == b'#')
-    });
+    let bad = text.iter().fold(false, |bad, &b| bad | !(0x21..=0x7e).contains(&b) | (b == b'#'));
     !text.is_empty() && !bad
 }
 
@@ -47,31 +55,20 @@ pub(crate) fn is_target(text: &[u8]) -> bool {
 ///
 /// Without early exit, so that the compiler can use vector instructions.
 pub(crate) fn is_field_value(text: &[u8]) -> bool {
-    !text.iter().fold(false, |bad, &b| {
-        bad | (b < 0x20 && b != b'\t') | (b == 0x7f)
-    })
+    !text.iter().fold(false, |bad, &b| bad | (b < 0x20 && b != b'\t') | (b == 0x7f))
 }
 
 /// The text without spaces and tabs at either end: optional white space of RFC 9110, 5.6.3.
 pub(crate) fn trim(text: &[u8]) -> &[u8] {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let start = text
-        .iter()
-        .position(|byte| !is_space(byte))
-        .unwrap_or(text.len());
-    let end = text
-        .iter()
-        .rposition(|byte| !is_space(byte))
-        .map_or(start, |last| last + 1);
+    let start = text.iter().position(|byte| !is_space(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !is_space(byte)).map_or(start, |last| last + 1);
     &text[start..end]
 }
 
 /// The elements of a comma-separated list, trimmed, empty ones left out: RFC 9110, 5.6.1.
 pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value
-        .split(|&byte| byte == b',')
-        .map(trim)
-        .filter(|element| !element.is_empty())
+    value.split(|&byte| byte == b',').map(trim).filter(|element| !element.is_empty())
 }
 
 /// A number of decimal digits only: no sign, no space, no underscore, no overflow.
@@ -83,4 +80,26 @@ pub(crate) fn decimal(text: &[u8]) -> Option<u64> {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         number.checked_mul(10)?.checked_add(digit)
     })
+}
+
+fn reg_name_len(text: &[u8]) -> usize {
+    let mut len = 0;
+    loop {
+        len += text[len..].iter().take_while(|&&byte| REG_NAME[usize::from(byte)]).count();
+        let is_escape = matches!(&text[len..], [b'%', high, low, ..]
+            if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+        if !is_escape {
+            return len;
+        }
+        len += 3;
+    }
+}
+
+/// `[IPv6]`; 0 for anything else. IPvFuture has no version yet, so nobody could know its meaning.
+fn ip_literal_len(text: &[u8]) -> usize {
+    let Some(end) = text.iter().position(|&byte| byte == b']') else {
+        return 0;
+    };
+    let address = std::str::from_utf8(&text[1..end]).unwrap_or_default();
+    if address.parse::<Ipv6Addr>().is_ok() { end + 1 } else { 0 }
 }

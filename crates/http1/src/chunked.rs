@@ -5,7 +5,7 @@ use memchr::memchr;
 
 use crate::bytes::{is_field_value, is_token_byte};
 use crate::field::split_line;
-use crate::{Piece, Refusal};
+use crate::{Known, Piece, Refusal};
 
 /// Longest line of a chunk size with its extensions.
 const SIZE_LINE_BYTES_MAX: usize = 256;
@@ -13,22 +13,17 @@ const SIZE_LINE_BYTES_MAX: usize = 256;
 const SIZE_DIGITS_MAX: usize = 15;
 /// Longest trailer section.
 const TRAILER_BYTES_MAX: usize = 8192;
-/// Trailers that would change the message, its route or its connection: RFC 9110, 6.5.1.
-const FORBIDDEN_TRAILERS: [&[u8]; 14] = [
-    b"transfer-encoding",
-    b"content-length",
-    b"host",
-    b"connection",
-    b"keep-alive",
-    b"te",
-    b"trailer",
-    b"upgrade",
-    b"expect",
+/// Trailers that would change the message, or who sends it: RFC 9110, 6.5.1. Forbidden as well are
+/// those that we look at in a head: [`Known`].
+const FORBIDDEN_TRAILERS: [&[u8]; 8] = [
     b"authorization",
-    b"cookie",
-    b"set-cookie",
     b"content-encoding",
+    b"content-range",
     b"content-type",
+    b"cookie",
+    b"proxy-authorization",
+    b"set-cookie",
+    b"trailer",
 ];
 
 #[derive(Clone, Debug, Default)]
@@ -94,11 +89,7 @@ impl Chunked {
             State::Data(left) => {
                 let taken = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
                 let left = left - u64::try_from(taken).unwrap_or(left);
-                self.state = if left == 0 {
-                    State::DataEnd
-                } else {
-                    State::Data(left)
-                };
+                self.state = if left == 0 { State::DataEnd } else { State::Data(left) };
                 Ok(Piece::Data(taken))
             }
             State::DataEnd => self.data_end(input),
@@ -110,16 +101,11 @@ impl Chunked {
         let Some(line) = line(input, SIZE_LINE_BYTES_MAX, Refusal::Chunk)? else {
             return Ok(Piece::More);
         };
-        let digits = line
-            .iter()
-            .take_while(|byte| byte.is_ascii_hexdigit())
-            .count();
+        let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         if digits == 0 || digits > SIZE_DIGITS_MAX {
             return Err(Refusal::Chunk);
         }
-        let size = line[..digits]
-            .iter()
-            .fold(0, |n, &digit| n << 4 | hex(digit));
+        let size = line[..digits].iter().fold(0, |n, &digit| n << 4 | hex(digit));
         let extension = &line[digits..];
         if extension.is_empty() {
             self.state = after_size(size);
@@ -128,10 +114,7 @@ impl Chunked {
         if !are_extensions(extension) {
             return Err(Refusal::Chunk);
         }
-        self.state = State::Extension {
-            skip: extension.len(),
-            size,
-        };
+        self.state = State::Extension { skip: extension.len(), size };
         Ok(Piece::Frame(digits))
     }
 
@@ -158,15 +141,10 @@ impl Chunked {
         }
         let (name_len, _) = split_line(line).map_err(|_| Refusal::Trailer)?;
         let name = &line[..name_len];
-        let is_forbidden = FORBIDDEN_TRAILERS
-            .iter()
-            .any(|f| name.eq_ignore_ascii_case(f));
+        let is_forbidden = Known::of(name) != Known::Other
+            || FORBIDDEN_TRAILERS.iter().any(|f| name.eq_ignore_ascii_case(f));
         let bytes = line.len() + 2;
-        Ok(if is_forbidden {
-            Piece::Skip(bytes)
-        } else {
-            Piece::Frame(bytes)
-        })
+        Ok(if is_forbidden { Piece::Skip(bytes) } else { Piece::Frame(bytes) })
     }
 }
 
@@ -182,11 +160,7 @@ fn line(input: &[u8], bytes_max: usize, refusal: Refusal) -> Result<Option<&[u8]
 }
 
 fn after_size(size: u64) -> State {
-    if size == 0 {
-        State::Trailer
-    } else {
-        State::Data(size)
-    }
+    if size == 0 { State::Trailer } else { State::Data(size) }
 }
 
 fn hex(digit: u8) -> u64 {
@@ -209,11 +183,8 @@ fn are_extensions(mut text: &[u8]) -> bool {
         text = after;
         if let Some(value) = skip_space(after).strip_prefix(b"=") {
             let value = skip_space(value);
-            let after = if value.first() == Some(&b'"') {
-                skip_quoted(value)
-            } else {
-                skip_token(value)
-            };
+            let after =
+                if value.first() == Some(&b'"') { skip_quoted(value) } else { skip_token(value) };
             let Some(after) = after else { return false };
             text = after;
         }
@@ -222,10 +193,7 @@ fn are_extensions(mut text: &[u8]) -> bool {
 }
 
 fn skip_space(text: &[u8]) -> &[u8] {
-    let spaces = text
-        .iter()
-        .take_while(|byte| matches!(byte, b' ' | b'\t'))
-        .count();
+    let spaces = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     &text[spaces..]
 }
 

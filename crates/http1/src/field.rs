@@ -58,36 +58,32 @@ pub(crate) struct Fields {
     pub(crate) expects_continue: bool,
     pub(crate) host: Option<Span>,
     pub(crate) request_id: Option<Span>,
+    /// Counted, because each option that nominates is compared with each field.
+    connection_options: usize,
     has_nominations: bool,
 }
 
 impl Known {
-    fn of(name: &[u8]) -> Self {
+    pub(crate) fn of(name: &[u8]) -> Self {
         let candidates: &[(&[u8], Known)] = match name.len() {
             2 => &[(b"te", Known::Te)],
             4 => &[(b"host", Known::Host)],
             6 => &[(b"expect", Known::Expect)],
             7 => &[(b"upgrade", Known::Upgrade)],
-            10 => &[
-                (b"connection", Known::Connection),
-                (b"keep-alive", Known::KeepAlive),
-            ],
+            10 => &[(b"connection", Known::Connection), (b"keep-alive", Known::KeepAlive)],
             12 => &[(b"x-request-id", Known::RequestId)],
             14 => &[(b"content-length", Known::ContentLength)],
             15 => &[(b"x-forwarded-for", Known::Forwarded)],
-            16 => &[
-                (b"x-forwarded-host", Known::Forwarded),
-                (b"proxy-connection", Known::KeepAlive),
-            ],
+            16 => {
+                &[(b"x-forwarded-host", Known::Forwarded), (b"proxy-connection", Known::KeepAlive)]
+            }
             17 => &[
                 (b"transfer-encoding", Known::TransferEncoding),
                 (b"x-forwarded-proto", Known::Forwarded),
             ],
             _ => &[],
         };
-        let found = candidates
-            .iter()
-            .find(|(known, _)| name.eq_ignore_ascii_case(known));
+        let found = candidates.iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
         found.map_or(Known::Other, |&(_, known)| known)
     }
 
@@ -107,10 +103,7 @@ impl Fields {
     pub(crate) fn clear(&mut self) {
         let mut list = std::mem::take(&mut self.list);
         list.clear();
-        *self = Self {
-            list,
-            ..Self::default()
-        };
+        *self = Self { list, ..Self::default() };
     }
 
     /// Takes one header line, without its CRLF.
@@ -124,23 +117,14 @@ impl Fields {
             return Err(Refusal::TooManyHeaders);
         }
         let (name_len, value) = split_line(line.of(buffer))?;
-        let name = Span {
-            start: line.start,
-            end: line.start + name_len,
-        };
-        let value = Span {
-            start: line.start + value.start,
-            end: line.start + value.end,
-        };
+        let name = Span { start: line.start, end: line.start + name_len };
+        let value = Span { start: line.start + value.start, end: line.start + value.end };
         let known = Known::of(name.of(buffer));
         self.learn(known, value, buffer)?;
-        let field = Field {
-            name,
-            value,
-            line_end: line.end + 2,
-            known,
-            is_hop: known.is_hop(),
-        };
+        if self.connection_options > headers_max {
+            return Err(Refusal::TooManyHeaders);
+        }
+        let field = Field { name, value, line_end: line.end + 2, known, is_hop: known.is_hop() };
         self.list.push(field);
         Ok(())
     }
@@ -152,17 +136,21 @@ impl Fields {
             return;
         }
         for at in 0..self.list.len() {
-            let field = self.list[at];
-            if matches!(field.known, Known::Host | Known::ContentLength) {
+            let connection = self.list[at];
+            if connection.known != Known::Connection {
                 continue;
             }
-            let name = field.name.of(buffer);
-            self.list[at].is_hop |= self
-                .list
-                .iter()
-                .filter(|other| other.known == Known::Connection)
-                .flat_map(|connection| list(connection.value.of(buffer)))
-                .any(|nominated| nominated.eq_ignore_ascii_case(name));
+            for option in list(connection.value.of(buffer)) {
+                for field in &mut self.list {
+                    let stays = matches!(field.known, Known::Host | Known::ContentLength);
+                    let name = field.name.of(buffer);
+                    field.is_hop |= !stays && name.eq_ignore_ascii_case(option);
+                }
+            }
+        }
+        let is_id = |field: &&Field| field.known == Known::RequestId;
+        if self.list.iter().find(is_id).is_some_and(|field| field.is_hop) {
+            self.request_id = None;
         }
     }
 
@@ -188,7 +176,8 @@ impl Fields {
                 }
             }
             Known::Expect => {
-                self.expects_continue |= text.eq_ignore_ascii_case(b"100-continue");
+                self.expects_continue |=
+                    list(text).any(|one| one.eq_ignore_ascii_case(b"100-continue"));
             }
             Known::RequestId => self.request_id = Some(value),
             Known::KeepAlive | Known::Te | Known::Upgrade | Known::Forwarded | Known::Other => {}
@@ -198,6 +187,7 @@ impl Fields {
 
     fn learn_connection(&mut self, value: &[u8]) {
         for option in list(value) {
+            self.connection_options += 1;
             match option.len() {
                 5 if option.eq_ignore_ascii_case(b"close") => self.says_close = true,
                 10 if option.eq_ignore_ascii_case(b"keep-alive") => self.says_keep_alive = true,
@@ -213,10 +203,7 @@ pub(crate) fn split_line(line: &[u8]) -> Result<(usize, Span), Refusal> {
     if matches!(line.first(), Some(b' ' | b'\t')) {
         return Err(Refusal::FoldedLine);
     }
-    let name_len = line
-        .iter()
-        .position(|&byte| !is_token_byte(byte))
-        .unwrap_or(line.len());
+    let name_len = line.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(line.len());
     if line.get(name_len) != Some(&b':') || !is_token(&line[..name_len]) {
         return Err(Refusal::FieldName);
     }
@@ -224,16 +211,7 @@ pub(crate) fn split_line(line: &[u8]) -> Result<(usize, Span), Refusal> {
     if !is_field_value(raw) {
         return Err(Refusal::FieldValue);
     }
-    let leading = raw
-        .iter()
-        .take_while(|byte| matches!(byte, b' ' | b'\t'))
-        .count();
+    let leading = raw.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     let start = name_len + 1 + leading;
-    Ok((
-        name_len,
-        Span {
-            start,
-            end: start + trim(raw).len(),
-        },
-    ))
+    Ok((name_len, Span { start, end: start + trim(raw).len() }))
 }

@@ -10,7 +10,7 @@ use crate::Refusal;
 pub struct Limits {
     /// Bytes from the first line to the empty line. Beyond: [`Refusal::HeadTooLong`].
     pub head_bytes_max: usize,
-    /// Header lines. Beyond: [`Refusal::TooManyHeaders`].
+    /// Header lines, and options in `Connection`. Beyond: [`Refusal::TooManyHeaders`].
     pub headers_max: usize,
     /// Bytes of a request target. Beyond: [`Refusal::TargetTooLong`].
     pub target_bytes_max: usize,
@@ -74,14 +74,8 @@ impl Lines {
         if found.is_none() {
             return Ok(None);
         }
-        let line = Span {
-            start: self.start,
-            end: end.saturating_sub(2).max(self.start),
-        };
-        if buffer
-            .get(self.start..end)
-            .is_none_or(|line| !line.ends_with(b"\r\n"))
-        {
+        let line = Span { start: self.start, end: end.saturating_sub(2).max(self.start) };
+        if buffer.get(self.start..end).is_none_or(|line| !line.ends_with(b"\r\n")) {
             return Err(Refusal::BareLf);
         }
         self.start = end;

@@ -22,6 +22,9 @@ pub enum Refusal {
     /// A status line that is not `HTTP/1.1 STATUS REASON`.
     #[error("the status line is not `HTTP/1.1 STATUS REASON`")]
     StatusLine,
+    /// 101 in answer to a request that asked for no other protocol.
+    #[error("the protocol was switched without being asked to")]
+    UnaskedUpgrade,
     /// A header name that is empty, has bytes that are no token, or a space before the colon.
     #[error("a header name is malformed")]
     FieldName,
@@ -59,7 +62,7 @@ pub enum Refusal {
     /// More bytes of head than [`crate::Limits::head_bytes_max`].
     #[error("the head is too long")]
     HeadTooLong,
-    /// More header lines than [`crate::Limits::headers_max`].
+    /// More header lines, or options in `Connection`, than [`crate::Limits::headers_max`].
     #[error("there are too many headers")]
     TooManyHeaders,
     /// A longer target than [`crate::Limits::target_bytes_max`].

@@ -32,7 +32,7 @@ pub struct RequestHead {
     method: Method,
     method_span: Span,
     target: Span,
-    /// Path and query; empty when the target has none and `/` is meant.
+    /// Path and query; empty when the target has none and `/` or `*` is meant.
     path: Span,
     /// Host and port: of the target if it has one, else of the Host header.
     authority: Span,
@@ -71,10 +71,7 @@ impl RequestHead {
     pub fn clear(&mut self) {
         let mut fields = std::mem::take(&mut self.fields);
         fields.clear();
-        *self = Self {
-            fields,
-            ..Self::default()
-        };
+        *self = Self { fields, ..Self::default() };
     }
 
     /// Goes on parsing. `buffer` holds the same bytes as in the call before, and more.
@@ -132,10 +129,17 @@ impl RequestHead {
         self.target
     }
 
-    /// Path and query: what an instance is sent as the target. Never empty.
+    /// Path and query: what an instance is sent as the target. Never empty; `*` if OPTIONS asks
+    /// about the server as a whole, which `OPTIONS http://host` does too (RFC 9112, 3.2.4).
     pub fn path<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
         let path = self.path.of(buffer);
-        if path.is_empty() { b"/" } else { path }
+        if !path.is_empty() {
+            path
+        } else if self.method_span.of(buffer) == b"OPTIONS" {
+            b"*"
+        } else {
+            b"/"
+        }
     }
 
     /// Host and port as sent, of the target if it names one, else of the Host header.
@@ -147,10 +151,7 @@ impl RequestHead {
     pub fn host<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
         let authority = self.authority.of(buffer);
         let end = if authority.first() == Some(&b'[') {
-            authority
-                .iter()
-                .position(|&byte| byte == b']')
-                .map(|bracket| bracket + 1)
+            authority.iter().position(|&byte| byte == b']').map(|bracket| bracket + 1)
         } else {
             authority.iter().position(|&byte| byte == b':')
         };
@@ -159,11 +160,7 @@ impl RequestHead {
 
     /// The version that the client speaks.
     pub fn version(&self) -> Version {
-        if self.is_http10 {
-            Version::Http10
-        } else {
-            Version::Http11
-        }
+        if self.is_http10 { Version::Http10 } else { Version::Http11 }
     }
 
     /// The header fields in order.
@@ -171,7 +168,8 @@ impl RequestHead {
         &self.fields.list
     }
 
-    /// The value of the client's `X-Request-Id`.
+    /// The value of the client's `X-Request-Id`: the last one, and none if it was meant for this
+    /// connection only.
     pub fn request_id(&self) -> Option<Span> {
         self.fields.request_id
     }
@@ -199,9 +197,11 @@ impl RequestHead {
         self.fields.expects_continue && !self.is_http10
     }
 
-    /// Whether the client asks to switch protocols.
+    /// Whether the client asks to switch protocols: not in HTTP/1.0 (RFC 9110, 7.8).
     pub fn wants_upgrade(&self) -> bool {
-        self.fields.says_upgrade && self.fields().iter().any(|f| f.known == Known::Upgrade)
+        !self.is_http10
+            && self.fields.says_upgrade
+            && self.fields().iter().any(|f| f.known == Known::Upgrade)
     }
 
     /// Refuses a first byte that begins no method, such as that of a TLS handshake, without waiting
@@ -233,10 +233,7 @@ impl RequestHead {
 
     fn first_line(&mut self, buffer: &[u8], line: Span, limits: &Limits) -> Result<(), Refusal> {
         let text = line.of(buffer);
-        let method_len = text
-            .iter()
-            .position(|&b| b == b' ')
-            .ok_or(Refusal::RequestLine)?;
+        let method_len = text.iter().position(|&b| b == b' ').ok_or(Refusal::RequestLine)?;
         let rest = &text[method_len + 1..];
         let target_len = rest.iter().position(|&b| b == b' ').unwrap_or(rest.len());
         if !is_token(&text[..method_len]) {
@@ -252,15 +249,9 @@ impl RequestHead {
             _ => return Err(Refusal::RequestLine),
         };
         let target_start = line.start + method_len + 1;
-        self.method_span = Span {
-            start: line.start,
-            end: line.start + method_len,
-        };
+        self.method_span = Span { start: line.start, end: line.start + method_len };
         self.method = Method::of(&text[..method_len]);
-        self.target = Span {
-            start: target_start,
-            end: target_start + target_len,
-        };
+        self.target = Span { start: target_start, end: target_start + target_len };
         self.split_target(buffer)
     }
 
@@ -283,10 +274,7 @@ impl RequestHead {
         }
         let scheme = scheme_len(target).ok_or(Refusal::Target)?;
         let after = &target[scheme..];
-        let len = after
-            .iter()
-            .position(|b| matches!(b, b'/' | b'?'))
-            .unwrap_or(after.len());
+        let len = after.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(after.len());
         if len == 0 || !is_authority(&after[..len]) {
             return Err(Refusal::Target);
         }
@@ -295,14 +283,8 @@ impl RequestHead {
             return Err(Refusal::Target);
         }
         let start = self.target.start + scheme;
-        self.authority = Span {
-            start,
-            end: start + len,
-        };
-        self.path = Span {
-            start: start + len,
-            end: self.target.end,
-        };
+        self.authority = Span { start, end: start + len };
+        self.path = Span { start: start + len, end: self.target.end };
         Ok(())
     }
 
@@ -341,10 +323,6 @@ fn is_version(text: &[u8]) -> bool {
 fn scheme_len(target: &[u8]) -> Option<usize> {
     [&b"http://"[..], b"https://"]
         .into_iter()
-        .find(|s| {
-            target
-                .get(..s.len())
-                .is_some_and(|t| t.eq_ignore_ascii_case(s))
-        })
+        .find(|s| target.get(..s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s)))
         .map(<[u8]>::len)
 }

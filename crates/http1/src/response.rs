@@ -32,10 +32,7 @@ impl ResponseHead {
     pub fn clear(&mut self) {
         let mut fields = std::mem::take(&mut self.fields);
         fields.clear();
-        *self = Self {
-            fields,
-            ..Self::default()
-        };
+        *self = Self { fields, ..Self::default() };
     }
 
     /// Goes on parsing. `buffer` holds the same bytes as in the call before, and more.
@@ -90,11 +87,7 @@ impl ResponseHead {
 
     /// The version that the instance speaks.
     pub fn version(&self) -> Version {
-        if self.is_http10 {
-            Version::Http10
-        } else {
-            Version::Http11
-        }
+        if self.is_http10 { Version::Http10 } else { Version::Http11 }
     }
 
     /// The header fields in order.
@@ -132,13 +125,9 @@ impl ResponseHead {
             Some(b"HTTP/1.0 ") => true,
             _ => return Err(Refusal::StatusLine),
         };
-        let digits = text
-            .get(9..12)
-            .filter(|digits| digits.iter().all(u8::is_ascii_digit));
+        let digits = text.get(9..12).filter(|digits| digits.iter().all(u8::is_ascii_digit));
         let digits = digits.ok_or(Refusal::StatusLine)?;
-        self.status = digits
-            .iter()
-            .fold(0, |n, digit| n * 10 + u16::from(digit - b'0'));
+        self.status = digits.iter().fold(0, |n, digit| n * 10 + u16::from(digit - b'0'));
         let reason_ok = match text.get(12) {
             None => true,
             Some(b' ') => is_field_value(&text[13..]),
@@ -147,10 +136,7 @@ impl ResponseHead {
         if !(100..600).contains(&self.status) || !reason_ok {
             return Err(Refusal::StatusLine);
         }
-        self.status_span = Span {
-            start: line.start + 9,
-            end: line.end,
-        };
+        self.status_span = Span { start: line.start + 9, end: line.end };
         Ok(())
     }
 

@@ -10,7 +10,7 @@ pub struct RequestEdit<'a> {
     pub client: &'a [u8],
     /// `http` or `https` for `X-Forwarded-Proto`.
     pub scheme: &'a [u8],
-    /// A new `X-Request-Id`; none keeps the client's.
+    /// A new `X-Request-Id`; none keeps the client's: [`RequestHead::request_id`].
     pub request_id: Option<&'a [u8]>,
 }
 
@@ -47,10 +47,14 @@ pub fn write_request(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edit:
     if !has_host {
         line(out, b"Host: ", head.authority().of(buffer));
     }
+    let id_kept = match edit.request_id {
+        Some(_) => None,
+        None => head.request_id(),
+    };
     let is_dropped = |field: &Field| {
         field.is_hop
             || field.known == Known::Forwarded
-            || (field.known == Known::RequestId && edit.request_id.is_some())
+            || (field.known == Known::RequestId && Some(field.value) != id_kept)
     };
     copy_fields(out, buffer, head.fields(), is_dropped);
     if head.framing() == Framing::Chunked {
@@ -67,10 +71,15 @@ pub fn write_request(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edit:
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes the head of a final response as the client is to get it.
+/// Writes the head of a final response as the client is to get it. A Content-Length that would not
+/// hold is left out, and that of 101 and 204, which may have none (RFC 9110, 8.6).
 pub fn write_response(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead, edit: &ResponseEdit) {
     status_line(out, head.status_span().of(buffer));
-    copy_fields(out, buffer, head.fields(), |field| field.is_hop);
+    let may_have_length = !matches!(head.status(), 100..200 | 204);
+    let has_length = edit.framing == ResponseFraming::AsSent && may_have_length;
+    copy_fields(out, buffer, head.fields(), |field| {
+        field.is_hop || (field.known == Known::ContentLength && !has_length)
+    });
     if edit.framing == ResponseFraming::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
@@ -82,10 +91,13 @@ pub fn write_response(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead, edi
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes a 1xx response, such as `100 Continue` or `103 Early Hints`, as the client is to get it.
+/// Writes a 1xx response, such as `100 Continue` or `103 Early Hints`, as the client is to get it:
+/// without a Content-Length, which it may not have (RFC 9110, 8.6).
 pub fn write_informational(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead) {
     status_line(out, head.status_span().of(buffer));
-    copy_fields(out, buffer, head.fields(), |field| field.is_hop);
+    copy_fields(out, buffer, head.fields(), |field| {
+        field.is_hop || field.known == Known::ContentLength
+    });
     out.extend_from_slice(b"\r\n");
 }
 
