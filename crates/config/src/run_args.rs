@@ -2,6 +2,7 @@
 //! The flags are written down as such a file and read like one, so that nothing can differ; only
 //! problems speak of flags.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -9,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::problem::{Problem, Problems};
 use crate::report::Naming;
 use crate::settings::Resolved;
-use crate::tree::join;
+use crate::tree::{join, within};
 use crate::{defaults, value};
 
 /// What can be said on the command line, as it was typed. What is absent has the file's default,
@@ -28,9 +29,13 @@ pub struct RunArgs {
     pub health: Option<String>,
     /// `--balance`: which instance gets a request.
     pub balance: Option<String>,
+    /// `--drain`: how long requests may take to finish when an instance is stopped.
+    pub drain: Option<String>,
+    /// `--env`: variables for the instances, on top of Herder's own environment.
+    pub env: BTreeMap<String, String>,
     /// `--ports`: the ports given to instances.
     pub ports: Option<String>,
-    /// `--admin-bind`: the loopback address of the admin API, or `off`.
+    /// `--admin`: the loopback address of the admin API, or `off`.
     pub admin_bind: Option<String>,
     /// `--socket`: the Unix socket of the admin API.
     pub admin_socket: Option<String>,
@@ -39,15 +44,17 @@ pub struct RunArgs {
 }
 
 /// The flag of each key that a flag can set; `*` is the service's name.
-const FLAGS: [(&str, &str); 9] = [
+const FLAGS: [(&str, &str); 11] = [
     ("listener.web.bind", "--bind"),
     ("service.*.scale.min", "--min"),
     ("service.*.scale.max", "--max"),
     ("service.*.health", "--health"),
     ("service.*.balance", "--balance"),
+    ("service.*.drain", "--drain"),
+    ("service.*.env", "--env"),
     ("service.*.run", "COMMAND"),
     ("instances.ports", "--ports"),
-    ("admin.bind", "--admin-bind"),
+    ("admin.bind", "--admin"),
     ("admin.socket", "--socket"),
 ];
 
@@ -78,6 +85,8 @@ impl RunArgs {
             ("run", Some(json!(self.argv))),
             ("health", self.health.as_ref().map(|path| json!(path))),
             ("balance", self.balance.as_ref().map(|word| json!(word))),
+            ("drain", self.drain.as_ref().map(|time| json!(time))),
+            ("env", (!self.env.is_empty()).then(|| json!(self.env))),
             ("scale", Some(table([("min", Some(json!(min))), ("max", self.max.map(Value::from))]))),
         ]);
         let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
@@ -105,17 +114,23 @@ fn table<const N: usize>(keys: [(&str, Option<Value>); N]) -> Value {
 /// The flag that sets a key or something inside it.
 fn flag(path: &str) -> Option<&'static str> {
     let place = match path.strip_prefix("service.") {
-        // The name may be quoted and hold dots; the key behind it is one of a few.
-        Some(named) => {
-            let of_service = FLAGS
-                .iter()
-                .filter_map(|(key, flag)| Some((key.strip_prefix("service.*.")?, *flag)));
-            let mut behind = of_service.filter(|(key, _)| {
-                named.split('[').next().is_some_and(|named| named.ends_with(&format!(".{key}")))
-            });
-            return behind.next().map(|(_, flag)| flag);
-        }
-        None => path,
+        Some(named) => format!("service.*{}", without_name(named)),
+        None => path.to_owned(),
     };
-    FLAGS.iter().find(|(key, _)| *key == place).map(|(_, flag)| *flag)
+    FLAGS.iter().find(|(key, _)| within(&place, key)).map(|&(_, flag)| flag)
+}
+
+/// What follows the first name of a path, which is quoted when it holds dots and the like.
+fn without_name(path: &str) -> &str {
+    let mut escaped = false;
+    let closes = |c: char| {
+        let closes = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        closes
+    };
+    let rest = match path.strip_prefix('"') {
+        Some(quoted) => quoted.split_once(closes).map(|(_, rest)| rest),
+        None => path.find('.').map(|dot| &path[dot..]),
+    };
+    rest.unwrap_or("")
 }
