@@ -91,7 +91,7 @@ impl Herd {
         &self.output
     }
 
-    /// Replaces the file of [`Herder::serve`]; nothing happens before a reload.
+    /// Replaces the file of [`crate::Herder::serve`]; nothing happens before a reload.
     pub fn rewrite(&self, config: &str) {
         fs::write(self.dir.path().join("herder.toml"), config).expect("a file of ours");
     }
