@@ -183,8 +183,9 @@ mod tests {
             assert_eq!(error.exit_code(), 2, "{line}");
         };
         check("herder run");
+        check("herder run --env MODE -- true");
         check("herder run --min few -- true");
-        check("herder run --admin 0.0.0.0:7070 -- true");
+        check("herder serve --admin 0.0.0.0:7070");
         check("herder scale shop many");
         check("herder scale Shop 3");
         check("herder drain shop");

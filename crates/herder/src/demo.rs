@@ -17,7 +17,7 @@ use crate::admin::api::{Instance, PhaseWord, Service};
 use crate::cli::{Failure, Paint, settled};
 use crate::demo::load::{Load, Tally};
 use crate::demo::screen::{Screen, grouped};
-use crate::run::{self, AdminBind, End, Hopeless, Input, Voice};
+use crate::run::{self, AdminBind, End, Hopeless, Input, Log};
 use crate::shop::letter;
 
 pub(crate) const EXAMPLE: &str = "\
@@ -118,7 +118,7 @@ fn options(socket: PathBuf) -> run::Options {
         socket: Some(socket),
         admin: Some(AdminBind::Off),
         output: Sink::new(std::io::sink(), Colour::Off),
-        voice: Voice::Silent,
+        log: Log::Silent,
         hopeless: Hopeless::GiveUp,
     }
 }

@@ -7,7 +7,6 @@ mod gauges;
 mod input;
 mod running;
 mod signals;
-mod voice;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -23,7 +22,6 @@ use telemetry::{AccessLog, Format, Registry};
 
 pub(crate) use input::Input;
 pub(crate) use running::{End, Running};
-pub(crate) use voice::Voice;
 
 use crate::admin::Listeners;
 use crate::cli::{Exit, Failure};
@@ -47,10 +45,21 @@ pub(crate) struct Options {
     pub(crate) admin: Option<AdminBind>,
     /// Where the output of instances goes.
     pub(crate) output: Sink,
-    /// Who is told what happens.
-    pub(crate) voice: Voice,
+    /// Where Herder's own log goes.
+    pub(crate) log: Log,
     /// What to do when a service crashes again and again, and none of it was ever ready.
     pub(crate) hopeless: Hopeless,
+}
+
+/// Where Herder's own log goes, and how it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// As the file says.
+    AsConfigured,
+    /// To somebody who watches the lines of the instances as well.
+    Screen,
+    /// Nowhere: somebody else does the talking.
+    Silent,
 }
 
 /// The read-only admin address.
@@ -93,11 +102,9 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
 /// Why not; nothing is left of it then.
 pub(crate) async fn start(options: Options) -> Result<Running, Failure> {
     let Resolved { desired, settings } = options.input.load()?;
-    open_log(options.voice, settings.log_format)?;
+    open_log(options.log, settings.log_format)?;
     let signals = Signals::listen().map_err(|error| scarce("listen to signals", &error))?;
-    if let Some(warning) = files::raise_limit() {
-        options.voice.say(&warning);
-    }
+    files::raise_limit();
     let path = socket::path_or_default(options.socket.or_else(|| settings.admin_socket.clone()));
     let claimed = Claim::take(&path);
     let (claim, unix) = claimed.map_err(|error| Failure::new(&error).hint(error.hint()))?;
@@ -116,7 +123,6 @@ pub(crate) async fn start(options: Options) -> Result<Running, Failure> {
     let parts = Parts {
         input: options.input,
         settings,
-        voice: options.voice,
         hopeless: options.hopeless,
         proxy,
         control,
@@ -180,16 +186,14 @@ fn open_access(wanted: &config::AccessLog) -> Result<Option<Arc<AccessLog>>, Fai
     Ok(Some(Arc::new(opened)))
 }
 
-/// Herder's own log, unless somebody else does the talking.
-fn open_log(voice: Voice, format: config::LogFormat) -> Result<(), Failure> {
-    if voice == Voice::Silent {
-        return Ok(());
-    }
-    let format = match format {
-        config::LogFormat::Text => Format::Text,
-        config::LogFormat::Json => Format::Json,
+fn open_log(log: Log, format: config::LogFormat) -> Result<(), Failure> {
+    let opened = match (log, format) {
+        (Log::Silent, _) => return Ok(()),
+        (Log::Screen, _) => telemetry::init_screen(),
+        (Log::AsConfigured, config::LogFormat::Text) => telemetry::init(Format::Text),
+        (Log::AsConfigured, config::LogFormat::Json) => telemetry::init(Format::Json),
     };
-    telemetry::init(format).map_err(|error| Failure::new(error).exit(Exit::Usage))
+    opened.map_err(|error| Failure::new(error).exit(Exit::Usage))
 }
 
 fn listen(bind: AdminBind) -> Result<Option<TcpListener>, Failure> {

@@ -10,6 +10,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, fchmod, flock};
+use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 /// Longest path of a Unix socket on Linux, without the byte that ends it.
@@ -147,6 +148,11 @@ impl Error {
             Self::Unsafe { .. } | Self::TooLong { .. } => {
                 "name another socket with --socket PATH".to_owned()
             }
+            Self::System { cause, .. }
+                if cause.raw_os_error() == Some(Errno::MFILE.raw_os_error()) =>
+            {
+                "raise the limit of open files: `ulimit -n`".to_owned()
+            }
             Self::System { .. } => {
                 "name a socket in a directory that you may write to with --socket PATH".to_owned()
             }
@@ -193,7 +199,7 @@ fn hold(lock: &Path, socket: &Path) -> Result<File, Error> {
         let mut file = options.open(lock).map_err(|cause| system("open the lock file", cause))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(Errno::WOULDBLOCK) => {
                 let mut text = String::new();
                 let pid =
                     file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());

@@ -1,6 +1,8 @@
 //! Where Herder's own log goes: stderr, filtered by `HERDER_LOG`.
 //! It sets up and filters; what is logged is decided at the place that owns the decision.
 
+mod screen;
+
 use std::env::{self, VarError};
 use std::io::{self, IsTerminal};
 
@@ -11,6 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::Format;
+use screen::ScreenLine;
 
 /// The variable that says what is logged: a level, or `TARGET=LEVEL` parts divided by commas.
 pub const FILTER_ENV: &str = "HERDER_LOG";
@@ -44,18 +47,34 @@ pub enum LogError {
 /// # Errors
 /// When `HERDER_LOG` does not parse, or the process has a log already. Nothing was set up then.
 pub fn init(format: Format) -> Result<(), LogError> {
-    let filter = match env::var(FILTER_ENV) {
-        Ok(text) => filter(&text)?,
-        Err(VarError::NotPresent) => filter("")?,
-        Err(VarError::NotUnicode(_)) => return Err(LogError::FilterNotText),
-    };
-    let colour = match env::var_os("NO_COLOR") {
+    subscriber(format, asked_filter()?, stderr_colour(), io::stderr).try_init()?;
+    Ok(())
+}
+
+/// The same for a person who watches the instances' own lines as well: `herder | ` and the message,
+/// without the time, and without the fields that the message names.
+///
+/// # Errors
+/// Those of [`init`].
+pub fn init_screen() -> Result<(), LogError> {
+    screen(asked_filter()?, stderr_colour(), io::stderr).try_init()?;
+    Ok(())
+}
+
+fn asked_filter() -> Result<EnvFilter, LogError> {
+    match env::var(FILTER_ENV) {
+        Ok(text) => filter(&text),
+        Err(VarError::NotPresent) => filter(""),
+        Err(VarError::NotUnicode(_)) => Err(LogError::FilterNotText),
+    }
+}
+
+fn stderr_colour() -> Colour {
+    match env::var_os("NO_COLOR") {
         Some(value) if !value.is_empty() => Colour::Never,
         _ if io::stderr().is_terminal() => Colour::Always,
         _ => Colour::Never,
-    };
-    subscriber(format, filter, colour, io::stderr).try_init()?;
-    Ok(())
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,16 +103,23 @@ where
     }
 }
 
+fn screen<W>(filter: EnvFilter, colour: Colour, sink: W) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(sink)
+        .with_ansi(colour == Colour::Always)
+        .event_format(ScreenLine);
+    Box::new(log.finish())
+}
+
 /// The filter that a text asks for. The parser of the library takes any word for a target, so
 /// that `HERDER_LOG=inof` would silence the log; here a part must name a level.
 fn filter(text: &str) -> Result<EnvFilter, LogError> {
-    let bad = |part: &str| LogError::Filter {
-        part: part.trim().to_owned(),
-    };
-    let parts = text
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty());
+    let bad = |part: &str| LogError::Filter { part: part.trim().to_owned() };
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     let mut filter = EnvFilter::default().add_directive(LEVEL_DEFAULT.into());
     for part in parts {
         let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
@@ -146,22 +172,36 @@ mod tests {
         let check = |text: &str, expected: &[&str]| {
             let logged = logged(Format::Text, text, Colour::Never);
             for word in ["planned", "became ready", "accepted", "refused"] {
-                assert_eq!(
-                    logged.contains(word),
-                    expected.contains(&word),
-                    "{text}: {logged}"
-                );
+                assert_eq!(logged.contains(word), expected.contains(&word), "{text}: {logged}");
             }
         };
         check("", &["became ready", "refused"]);
         check("warn", &["refused"]);
         check("off", &[]);
         check("control=debug", &["planned", "became ready", "refused"]);
-        check(
-            "warn, control=debug ,",
-            &["planned", "became ready", "refused"],
-        );
+        check("warn, control=debug ,", &["planned", "became ready", "refused"]);
         check("TRACE", &["planned", "became ready", "accepted", "refused"]);
+    }
+
+    #[test]
+    fn a_screen_shows_the_message_and_what_it_does_not_name() {
+        let shown = |colour| {
+            let sink = Captured::default();
+            let captured = sink.clone();
+            let subscriber = screen(filter("").unwrap(), colour, move || captured.clone());
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::info!(instance = "shop.1", kind = "phase", "shop.1 ready");
+                tracing::warn!(connections = 3, error = ?"no\x1b[2J", "cut off");
+                tracing::error!("two\nlines\x1b[2J");
+            });
+            String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+        };
+        let expected = "herder | shop.1 ready\n\
+                        herder | warning: cut off connections=3 error=\"no\\u{1b}[2J\"\n\
+                        herder | error: two\n\
+                        herder | lines[2J\n";
+        assert_eq!(shown(Colour::Never), expected);
+        assert!(shown(Colour::Always).contains("\x1b[33mwarning:\x1b[0m cut off"));
     }
 
     #[test]
@@ -180,10 +220,8 @@ mod tests {
     #[test]
     fn json_lines_parse_and_carry_the_fields() {
         let logged = logged(Format::Json, "info", Colour::Never);
-        let lines: Vec<serde_json::Value> = logged
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let lines: Vec<serde_json::Value> =
+            logged.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0]["message"], "became ready");
         assert_eq!(lines[0]["instance"], "shop.1");

@@ -108,7 +108,11 @@ fn bounded(router: Router<Arc<Herd>>) -> Router<Arc<Herd>> {
 }
 
 /// Services, instances and listeners as of now.
-#[utoipa::path(get, path = "/v1/status", responses((status = 200, body = Status), (status = 503, body = Problem)))]
+#[utoipa::path(
+    get,
+    path = "/v1/status",
+    responses((status = 200, body = Status), (status = 503, body = Problem))
+)]
 async fn status(State(herd): Shared) -> Result<Json<Status>, Refused> {
     Ok(Json(Status::of(&view(&herd).await?, herd.surroundings())))
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use config::RunArgs;
 use control::Sink;
 
-use crate::cli::{Failure, Paint, block_on};
-use crate::run::{self, AdminBind, Hopeless, Input, Options, Voice};
+use crate::cli::{Failure, block_on};
+use crate::run::{self, AdminBind, Hopeless, Input, Log, Options};
 
 pub(crate) const RUN_EXAMPLE: &str = "\
 EXAMPLE:
@@ -36,11 +36,18 @@ pub(crate) struct Run {
     /// How requests are spread: round-robin, least-request or random [default: round-robin]
     #[arg(long, value_name = "ALGORITHM")]
     balance: Option<String>,
+    /// How long requests may take to finish when an instance is stopped [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    drain: Option<String>,
+    /// A variable for the instances; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = variable)]
+    env: Vec<(String, String)>,
     /// The ports given to instances [default: 20000-29999]
     #[arg(long, value_name = "FIRST-LAST")]
     ports: Option<String>,
-    #[command(flatten)]
-    admin: Admin,
+    /// The loopback address of metrics and read-only status, or `off` [default: 127.0.0.1:7070]
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
     /// The program and its arguments; {port} or $PORT tells it where to listen
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(super) command: Vec<String>,
@@ -52,14 +59,7 @@ pub(crate) struct Serve {
     /// The file
     #[arg(long, short, value_name = "FILE", default_value = "herder.toml")]
     config: PathBuf,
-    #[command(flatten)]
-    admin: Admin,
-}
-
-/// Where the read-only admin API is.
-#[derive(Debug, clap::Args)]
-struct Admin {
-    /// The loopback address of metrics and read-only status, or `off`
+    /// The loopback address of metrics and read-only status, or `off` [default: what the file says]
     #[arg(long, value_name = "ADDRESS", value_parser = admin_bind)]
     admin: Option<AdminBind>,
 }
@@ -74,28 +74,38 @@ pub(crate) fn run(run: Run, socket: Option<PathBuf>) -> Result<(), Failure> {
         max: run.max,
         health: run.health,
         balance: run.balance,
+        drain: run.drain,
+        env: run.env.into_iter().collect(),
         ports: run.ports,
+        admin_bind: run.admin,
+        admin_socket: None,
         argv: run.command,
-        ..RunArgs::default()
     };
-    foreground(Input::Command(args), run.admin.admin, socket, Hopeless::GiveUp)
+    foreground(Input::Command(args), None, socket)
 }
 
 /// Runs the services of a file until it is told to end.
 pub(crate) fn serve(serve: Serve, socket: Option<PathBuf>) -> Result<(), Failure> {
     let input = Input::File(serve.config);
-    foreground(input, serve.admin.admin, socket, Hopeless::KeepTrying)
+    foreground(input, serve.admin, socket)
 }
 
 fn foreground(
     input: Input,
     admin: Option<AdminBind>,
     socket: Option<PathBuf>,
-    hopeless: Hopeless,
 ) -> Result<(), Failure> {
-    let voice = Voice::Person(Paint::stderr());
-    let options = Options { input, socket, admin, output: Sink::stdout(), voice, hopeless };
+    let (log, hopeless) = match &input {
+        Input::Command(_) => (Log::Screen, Hopeless::GiveUp),
+        Input::File(_) => (Log::AsConfigured, Hopeless::KeepTrying),
+    };
+    let options = Options { input, socket, admin, output: Sink::stdout(), log, hopeless };
     block_on(run::run(options))
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected KEY=VALUE, such as `MODE=test`")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn admin_bind(text: &str) -> Result<AdminBind, String> {
@@ -147,6 +157,18 @@ mod tests {
         check("shh", Some("there is no program `shh` in PATH"));
         check("./shh", Some("there is no program `./shh` here"));
         assert!(find_program("sh", None).is_err());
+    }
+
+    #[test]
+    fn variables_have_a_name_and_a_value() {
+        let check = |text: &str, expected: Option<(&str, &str)>| {
+            let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            assert_eq!(variable(text).ok(), expected, "{text}");
+        };
+        check("MODE=test", Some(("MODE", "test")));
+        check("URL=a=b", Some(("URL", "a=b")));
+        check("EMPTY=", Some(("EMPTY", "")));
+        check("MODE", None);
     }
 
     #[test]

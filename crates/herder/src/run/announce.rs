@@ -101,7 +101,10 @@ fn slow_start(instance: &InstanceView, now: Time) -> String {
     let InstanceView { id, reason, trouble, .. } = instance;
     let s = now.since(instance.since).as_secs();
     match trouble {
-        Some(trouble) => format!("{id}: not ready after {s} s, last probe: {trouble}"),
+        Some(trouble) => format!(
+            "{id}: not ready after {s} s, last probe: {trouble}; is it the right path, and does \
+             it listen on $PORT?"
+        ),
         None => format!("{id}: not ready after {s} s: {reason}"),
     }
 }
@@ -195,7 +198,8 @@ mod tests {
     fn says_why_an_instance_is_not_ready_once() {
         let mut announcer = Announcer::default();
         assert!(announcer.observe(&view(5999, &[Phase::Starting])).is_empty());
-        let expected = "shop.1: not ready after 5 s, last probe: GET /healthz answered 404";
+        let expected = "shop.1: not ready after 5 s, last probe: GET /healthz answered 404; is it \
+                        the right path, and does it listen on $PORT?";
         assert_eq!(announcer.observe(&view(6000, &[Phase::Starting])), [expected]);
         assert!(announcer.observe(&view(9000, &[Phase::Starting])).is_empty());
     }

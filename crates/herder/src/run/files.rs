@@ -11,20 +11,20 @@ const FILES_LOW: u64 = 4096;
 /// and some programs close every number below it one by one when they start others.
 const FILES_ENOUGH: u64 = 1 << 20;
 
-/// Raises the soft limit towards the hard one. Says so when what there is then is little.
-pub(crate) fn raise_limit() -> Option<String> {
+/// Raises the soft limit towards the hard one, and warns when what there is then is little.
+pub(crate) fn raise_limit() {
     let before = getrlimit(Resource::Nofile);
     let wanted = before.maximum.map_or(FILES_ENOUGH, |most| most.min(FILES_ENOUGH));
-    if before.current.is_none_or(|now| now >= wanted) {
-        return warning(before.current);
-    }
-    let raised = Rlimit { current: Some(wanted), maximum: before.maximum };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => warning(Some(wanted)),
-        Err(error) => {
-            tracing::warn!(%error, "the limit of open files was not raised");
-            warning(before.current)
+    let mut now = before.current;
+    if now.is_some_and(|now| now < wanted) {
+        let raised = Rlimit { current: Some(wanted), maximum: before.maximum };
+        match setrlimit(Resource::Nofile, raised) {
+            Ok(()) => now = Some(wanted),
+            Err(error) => tracing::warn!(%error, "the limit of open files was not raised"),
         }
+    }
+    if let Some(warning) = warning(now) {
+        tracing::warn!("{warning}");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use config::{Resolved, RunArgs};
+use config::{Problems, Resolved, RunArgs};
 
 use crate::cli::{Exit, Failure};
 
@@ -25,7 +25,9 @@ impl Input {
     pub(crate) fn load(&self) -> Result<Resolved, Failure> {
         match self {
             Self::Command(args) => args.resolve().map_err(|problems| {
-                Failure::new(problems).exit(Exit::Usage).hint("see `herder run --help`")
+                listed("the command line", &problems)
+                    .exit(Exit::Usage)
+                    .hint("see `herder run --help`")
             }),
             Self::File(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
@@ -36,8 +38,9 @@ impl Input {
                              file: `herder run -- COMMAND`",
                         )
                 })?;
+                let file = path.display().to_string();
                 config::parse(&text, path)
-                    .map_err(|problems| Failure::new(problems).exit(Exit::Config))
+                    .map_err(|problems| listed(&file, &problems).exit(Exit::Config))
             }
         }
     }
@@ -48,5 +51,12 @@ impl Input {
             Self::File(path) => Some(path),
             Self::Command(_) => None,
         }
+    }
+}
+
+fn listed(what: &str, problems: &Problems) -> Failure {
+    match problems.len() {
+        1 => Failure::new(problems),
+        count => Failure::new(format!("{what} has {count} problems:\n{problems}")),
     }
 }

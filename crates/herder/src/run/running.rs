@@ -19,7 +19,7 @@ use crate::cli::{Exit, Failure};
 use crate::run::announce::Announcer;
 use crate::run::gauges::{self, JournalCounts, Pulse};
 use crate::run::signals::{Asked, Signals};
-use crate::run::{Hopeless, Input, Voice};
+use crate::run::{Hopeless, Input};
 use crate::socket::Claim;
 
 /// Between two looks at the herd, for what is announced.
@@ -33,7 +33,6 @@ pub(super) struct Parts {
     pub(super) input: Input,
     /// As of the start: what of it a reload changes takes a restart.
     pub(super) settings: config::Settings,
-    pub(super) voice: Voice,
     pub(super) hopeless: Hopeless,
     pub(super) proxy: Proxy,
     pub(super) control: control::Running,
@@ -155,8 +154,9 @@ impl Running {
     /// # Errors
     /// With [`Exit::Killed`] after such a signal.
     pub(crate) async fn shutdown(self) -> Result<(), Failure> {
-        let Parts { proxy, control, mut signals, voice, access, claim, .. } = self.parts;
+        let Parts { proxy, control, mut signals, access, claim, .. } = self.parts;
         let handle = control.handle.clone();
+        tracing::info!("draining; a second Ctrl-C or SIGTERM kills everything at once");
         let mut joined = std::pin::pin!(control.join());
         let drained = async {
             let left = proxy.drain(self.drain_max).await;
@@ -173,7 +173,7 @@ impl Running {
             () = told => true,
         };
         if killed {
-            voice.say("killing everything");
+            tracing::warn!("killing everything: there was a second signal");
             handle.kill_all().await;
             joined.await;
         }
@@ -218,11 +218,8 @@ impl Running {
             access.reopen();
         }
         match self.reload().await {
-            Ok(text) => self.parts.voice.say(&text),
-            Err(problem) => {
-                tracing::error!("the reload was refused, nothing changed");
-                self.parts.voice.say(&format!("reload refused: {}", problem.error));
-            }
+            Ok(text) => tracing::info!("reloaded: {text}"),
+            Err(problem) => problem.error.lines().for_each(|line| tracing::error!("{line}")),
         }
     }
 
@@ -249,7 +246,7 @@ impl Running {
             Err(failure) => Err(failure),
         };
         let refused = |failure: Failure| Problem {
-            error: format!("nothing was changed: {}", failure.message),
+            error: format!("not reloaded, nothing was changed: {}", failure.message),
             hint: failure.hint,
         };
         done.map(|()| text).map_err(refused)
@@ -263,7 +260,7 @@ impl Running {
 
     fn look(&mut self, view: &View) -> Option<End> {
         for line in self.announcer.observe(view) {
-            self.parts.voice.say(&line);
+            tracing::info!("{line}");
         }
         match self.parts.hopeless {
             Hopeless::GiveUp => self.announcer.hopeless(view).map(End::Hopeless),
@@ -306,17 +303,14 @@ impl Running {
     }
 
     fn greet(&self) {
-        let voice = self.parts.voice;
         for Listener { name, address } in self.listeners.borrow().iter() {
-            voice.say(&format!("{name}: listening at http://{address}"));
+            tracing::info!("listening on {name}: http://{address}");
         }
         if let Some(addr) = self.admin.as_ref().and_then(Admin::tcp) {
-            voice.say(&format!(
-                "metrics and status: http://{addr}/metrics, http://{addr}/v1/status"
-            ));
+            tracing::info!("admin, read-only: http://{addr}/v1/status and http://{addr}/metrics");
         }
         let socket = self.parts.claim.socket().display();
-        voice.say(&format!("orders: herder --socket {socket} status"));
+        tracing::info!("admin, full: herder --socket {socket} status");
     }
 }
 
