@@ -109,7 +109,8 @@ impl<'a> Walk<'a> {
             DeValue::Array(items) => self.array(spot, rule, items),
             DeValue::Integer(integer) => {
                 let wrong = value::integer(rule, number(integer), &integer.to_string());
-                self.refused(spot, wrong);
+                let words = all.iter().flat_map(Rule::words);
+                self.refused(spot, wrong.map(|wrong| or_words(wrong, words)));
             }
             DeValue::String(text) => self.text(spot, &all, &fitting, text),
             DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {}
@@ -134,11 +135,8 @@ impl<'a> Walk<'a> {
             return;
         }
         if let Some(open) = fitting.iter().find(|rule| rule.words().is_empty()) {
-            let wrong = value::text(open, text).map(|(message, hint)| {
-                let also: String = words.iter().map(|word| format!(", or {word:?}")).collect();
-                (message, hint + &also)
-            });
-            self.refused(spot, wrong);
+            let wrong = value::text(open, text);
+            self.refused(spot, wrong.map(|wrong| or_words(wrong, words.into_iter())));
         } else if all.iter().any(|rule| rule.kind() == "integer") {
             self.wrong_type(spot, all, &DeValue::String(text.into()));
         } else {
@@ -150,7 +148,7 @@ impl<'a> Walk<'a> {
     fn array(&mut self, spot: &Spot, rule: &Rule<'a>, items: &[Spanned<DeValue<'_>>]) {
         let count = items.len() as u64;
         if let Some(least) = rule.number("minItems").filter(|&least| count < least) {
-            let hint = format!("write at least {least} between the brackets");
+            let hint = format!("write at least {least} element");
             self.problem(spot, "is empty".to_owned(), hint);
         }
         if let Some(most) = rule.number("maxItems").filter(|&most| count > most) {
@@ -231,4 +229,12 @@ impl<'a> Walk<'a> {
             }
         }
     }
+}
+
+/// What is wrong, with the words that would be right too.
+fn or_words<'a>(
+    (message, hint): (String, String),
+    words: impl Iterator<Item = &'a str>,
+) -> (String, String) {
+    (message, words.fold(hint, |hint, word| format!("{hint}, or {word:?}")))
 }

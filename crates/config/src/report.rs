@@ -58,6 +58,11 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Whether a key stands in the file.
+    pub(crate) fn is_written(&self, path: &str) -> bool {
+        self.places.exact(path).is_some()
+    }
+
     /// Where a key stands, or the table that it would stand in.
     pub(crate) fn place(&self, path: &str) -> At {
         self.places.at(path)

@@ -23,8 +23,7 @@ use crate::schema::text::{Filled, SocketPath, Text};
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Threads that carry requests; one per core when absent. At most as many requests are parsed
-    /// at one instant. Changing it takes a restart.
+    /// Threads that carry requests; one per core when absent. Changing it takes a restart.
     #[schemars(example = 4)]
     pub workers: Option<defaults::Workers>,
     /// The addresses that Herder accepts requests on, by name. Without any there is one named

@@ -23,11 +23,15 @@ pub(crate) struct Syntax<'a> {
     pub table: Spanned<DeTable<'a>>,
     /// Where each key stands.
     pub places: Places,
-    /// At most one per line.
+    /// At most one per line, and `PROBLEMS_MAX` and one in all.
     pub problems: Vec<Problem>,
     /// What not to judge.
     pub doubt: Doubt,
 }
+
+/// Syntax errors that are reported. Beyond it the file is something else than TOML: the rest is
+/// summed up in one problem.
+const PROBLEMS_MAX: usize = 50;
 
 /// The characters of a broken value that a message shows.
 const SHOWN_MAX: usize = 40;
@@ -91,6 +95,13 @@ pub(crate) fn read<'a>(text: &'a str, lines: &Lines<'_>) -> Syntax<'a> {
         let at = lines.at(start(error));
         if doubt.covers(at.line) {
             continue;
+        }
+        if problems.len() == PROBLEMS_MAX {
+            doubt.add(at.line..=lines.count());
+            let message = "this and more below is not TOML".to_owned();
+            let hint = "look whether this is the right file".to_owned();
+            problems.push(Problem { at: Some(at), key: String::new(), message, hint });
+            break;
         }
         let (message, hint, reach) = word(error, text, lines.line(at.line));
         let (at, last) = match reach {

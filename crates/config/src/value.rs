@@ -7,6 +7,7 @@ use toml::de::DeValue;
 use crate::rule::Rule;
 use crate::schema::number::{DURATION_FORMAT, SIZE_FORMAT};
 use crate::schema::text::FORMS;
+use crate::tree::join;
 use crate::units;
 
 /// The characters of a text that a message shows.
@@ -126,8 +127,9 @@ pub(crate) fn toml_text(value: &Value) -> String {
             format!("[{}]", items.iter().map(toml_text).collect::<Vec<_>>().join(", "))
         }
         Value::Object(entries) => {
-            let entries =
-                entries.iter().map(|(key, value)| format!("{key} = {}", toml_text(value)));
+            let entries = entries
+                .iter()
+                .map(|(key, value)| format!("{} = {}", join("", key), toml_text(value)));
             format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
         }
         Value::String(text) => toml_string(text),

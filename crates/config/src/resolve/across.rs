@@ -44,7 +44,8 @@ fn binds(resolved: &Resolved) -> Vec<(String, SocketAddr)> {
 
 fn addresses_apart(resolved: &Resolved, report: &mut Report<'_>) {
     let mut binds = binds(resolved);
-    binds.sort_by_key(|(path, _)| report.place(path));
+    // Defaults first: what is written is what can be changed.
+    binds.sort_by_key(|(path, _)| (report.is_written(path), report.place(path)));
     for (index, (path, addr)) in binds.iter().enumerate() {
         let clash = binds[..index].iter().find(|(_, other)| overlap(*addr, *other));
         if let Some((other_path, other)) = clash {

@@ -131,8 +131,12 @@ impl Form for ProbePath {
 
 /// What paths of routes and of probes have in common.
 fn request_path(text: &str) -> Result<(), Wrong> {
-    if text.contains("://") {
-        return wrong(format!("{text:?} is not a path"), "leave out scheme and host");
+    if let Some((_, rest)) = text.split_once("://") {
+        let path = rest.find('/').map_or("/", |at| &rest[at..]);
+        return wrong(
+            format!("{text:?} is not a path: it has a scheme and a host"),
+            format!("write {path:?}"),
+        );
     }
     if !text.starts_with('/') {
         return wrong(

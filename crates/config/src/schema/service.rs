@@ -52,7 +52,7 @@ pub(crate) struct Service {
     pub scale: Option<Scale>,
     /// How an instance is stopped: it gets no new request, those it has finish, then SIGTERM, then
     /// SIGKILL. Text is the `timeout`.
-    #[schemars(example = &"30s")]
+    #[schemars(extend("default" = defaults::DrainTimeout::default()))]
     pub drain: Option<DrainForm>,
     /// How an instance that ended by itself is replaced.
     pub restart: Option<Restart>,
@@ -77,6 +77,7 @@ pub(crate) enum Run {
 #[schemars(inline)]
 pub(crate) enum Static {
     /// The address alone.
+    #[schemars(example = &"10.0.0.5:80")]
     Address(Text<Address>),
     /// The address with its weight.
     Weighted(Weighted),
@@ -94,15 +95,17 @@ pub(crate) struct Weighted {
     pub weight: defaults::Weight,
 }
 
+// Several come first, because serde would read an array of two texts as the two fields of one
+// `RouteTable`.
 /// One route or several.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(inline)]
 pub(crate) enum Routes {
-    /// One.
-    One(Route),
     /// Several.
     Many(Vec<Route>),
+    /// One.
+    One(Route),
 }
 
 /// One route, in its two forms.
@@ -111,6 +114,7 @@ pub(crate) enum Routes {
 #[schemars(inline)]
 pub(crate) enum Route {
     /// Host, path or both.
+    #[schemars(example = &"shop.example.com/api")]
     Short(Text<RouteText>),
     /// Host and path apart.
     Long(RouteTable),

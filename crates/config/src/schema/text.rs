@@ -210,3 +210,36 @@ impl<F: Form> JsonSchema for Text<F> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::schema::number::{DURATION_FORMAT, SIZE_FORMAT};
+
+    /// A form that is missing from the list would be let through by the checker.
+    #[test]
+    fn every_format_of_the_schema_is_checked() {
+        fn formats<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+            match value {
+                Value::Object(object) => {
+                    found.extend(object.get("format").and_then(Value::as_str));
+                    object.values().for_each(|value| formats(value, found));
+                }
+                Value::Array(array) => array.iter().for_each(|value| formats(value, found)),
+                _ => {}
+            }
+        }
+        let schema = crate::schema();
+        let mut found = Vec::new();
+        formats(&schema, &mut found);
+        for form in &FORMS {
+            assert!(found.contains(&form.format), "{} is not used", form.format);
+        }
+        found.retain(|format| ![DURATION_FORMAT, SIZE_FORMAT].contains(format));
+        for format in found {
+            assert!(FORMS.iter().any(|form| form.format == format), "{format} is not checked");
+        }
+    }
+}

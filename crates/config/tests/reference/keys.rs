@@ -1,0 +1,212 @@
+//! Every key reaches what it is for: changing one key of a file that sets them all changes exactly
+//! one line of what is resolved. A key that the schema has and this table lacks fails the test.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::tables::{Key, Table, tables};
+
+/// Each key with two values; the name in brackets is the table's in this test's file.
+const KEYS: &[(&str, &str, &str)] = &[
+    ("workers", "3", "5"),
+    ("listener.NAME.bind", "'127.0.0.1:81'", "'127.0.0.1:82'"),
+    ("listener.NAME.connections_max", "11", "12"),
+    ("listener.NAME.head_max", "'4KiB'", "5000"),
+    ("listener.NAME.headers_max", "13", "14"),
+    ("listener.NAME.target_max", "'2KiB'", "'3KiB'"),
+    ("listener.NAME.requests_per_connection_max", "15", "'unlimited'"),
+    ("listener.NAME.timeout_head", "'1100ms'", "'1200ms'"),
+    ("listener.NAME.timeout_body", "'1300ms'", "'1400ms'"),
+    ("listener.NAME.timeout_idle", "'1500ms'", "'1600ms'"),
+    ("service.NAME.run", "'node a.js'", "'node b.js'"),
+    ("service.NAME.static", "['10.0.0.1:80']", "['10.0.0.2:80']"),
+    ("service.NAME.static.address", "'10.0.0.3:80'", "'10.0.0.4:80'"),
+    ("service.NAME.static.weight", "2", "3"),
+    ("service.NAME.env", "{ A = '1' }", "{ A = '2' }"),
+    ("service.NAME.dir", "'/a'", "'/b'"),
+    ("service.NAME.route", "'a.example/x'", "'b.example/x'"),
+    ("service.NAME.route.host", "'c.example'", "'d.example'"),
+    ("service.NAME.route.path", "'/c'", "'/d'"),
+    ("service.NAME.health", "'/e'", "'/f'"),
+    ("service.NAME.health.path", "'/g'", "'/h'"),
+    ("service.NAME.health.interval", "'2100ms'", "'2200ms'"),
+    ("service.NAME.health.interval_fast", "'210ms'", "'220ms'"),
+    ("service.NAME.health.timeout", "'310ms'", "'320ms'"),
+    ("service.NAME.health.healthy", "21", "22"),
+    ("service.NAME.health.unhealthy", "23", "24"),
+    ("service.NAME.health.timeout_boot", "'3100ms'", "'3200ms'"),
+    ("service.NAME.balance", "'random'", "'least-request'"),
+    ("service.NAME.scale.min", "2", "3"),
+    ("service.NAME.scale.max", "9", "10"),
+    ("service.NAME.drain", "'4100ms'", "'4200ms'"),
+    ("service.NAME.drain.timeout", "'4300ms'", "'4400ms'"),
+    ("service.NAME.drain.grace", "'4500ms'", "'4600ms'"),
+    ("service.NAME.restart.backoff_min", "'5100ms'", "'5200ms'"),
+    ("service.NAME.restart.backoff_max", "'5300ms'", "'5400ms'"),
+    ("service.NAME.restart.forgive_after", "'5500ms'", "'5600ms'"),
+    ("service.NAME.restart.crash_loop", "25", "26"),
+    ("service.NAME.http.timeout_connect", "'6100ms'", "'6200ms'"),
+    ("service.NAME.http.timeout_response", "'6300ms'", "'6400ms'"),
+    ("service.NAME.http.timeout_body", "'6500ms'", "'6600ms'"),
+    ("service.NAME.http.body_max", "'1MiB'", "'unlimited'"),
+    ("service.NAME.http.retries_max", "3", "4"),
+    ("service.NAME.http.waiting_max", "27", "28"),
+    ("service.NAME.http.timeout_wait", "'6700ms'", "'6800ms'"),
+    ("service.NAME.http.idle_max", "29", "30"),
+    ("service.NAME.http.timeout_idle", "'6900ms'", "'7000ms'"),
+    ("admin.bind", "'127.0.0.1:83'", "'127.0.0.1:84'"),
+    ("admin.socket", "'/a.sock'", "'/b.sock'"),
+    ("instances.ports", "'30000-30100'", "'30000-30200'"),
+    ("instances.lines_max", "31", "32"),
+    ("journal.entries_max", "33", "34"),
+    ("log.format", "'json'", "'text'"),
+    ("log.access", "'json'", "'text'"),
+    ("log.access.format", "'json'", "'text'"),
+    ("log.access.path", "'/a.log'", "'/b.log'"),
+];
+
+/// Which form a key has that has two.
+#[derive(Clone, Copy, PartialEq)]
+enum Forms {
+    Short,
+    Long,
+}
+
+/// The file that sets every key, in one of its forms. `changed` has its second value.
+fn file(changed: &str, forms: Forms) -> String {
+    let value = |key: &str| {
+        let row = KEYS.iter().find(|row| row.0 == key).unwrap();
+        if key == changed { row.2 } else { row.1 }
+    };
+    let inside = |key: &str, other: &str| key.starts_with(&format!("{other}."));
+    let mut lines = vec!["service.fixed.route = []".to_owned()];
+    for &(key, ..) in KEYS {
+        let has_long = KEYS.iter().any(|(other, ..)| inside(other, key));
+        let is_long = KEYS.iter().any(|(other, ..)| inside(key, other));
+        if (has_long && forms == Forms::Long) || (is_long && forms == Forms::Short) {
+            continue;
+        }
+        let written = value(key);
+        match key {
+            "service.NAME.static" => lines.push(format!("service.fixed.static = {written}")),
+            "service.NAME.static.address" => {
+                let weight = value("service.NAME.static.weight");
+                lines.push(format!(
+                    "service.fixed.static = [{{ address = {written}, weight = {weight} }}]"
+                ));
+            }
+            "service.NAME.static.weight" => {}
+            _ => lines.push(format!("{} = {written}", key.replace("NAME", "shop"))),
+        }
+    }
+    lines.join("\n")
+}
+
+fn resolved(text: &str) -> String {
+    match config::parse(text, Path::new("herder.toml")) {
+        Ok(resolved) => format!("{resolved:#?}"),
+        Err(problems) => panic!("{problems}\n{text}"),
+    }
+}
+
+#[test]
+fn the_table_has_every_key_of_the_schema() {
+    let in_schema: BTreeSet<String> = tables()
+        .into_iter()
+        .flat_map(|table| {
+            let path = table.path;
+            table.keys.into_iter().map(move |key| match path.as_str() {
+                "" => key.name,
+                path => format!("{path}.{}", key.name),
+            })
+        })
+        .collect();
+    let here: BTreeSet<String> = KEYS.iter().map(|(key, ..)| (*key).to_owned()).collect();
+    assert_eq!(here, in_schema);
+}
+
+#[test]
+fn every_key_changes_one_thing() {
+    let mut changed = BTreeSet::new();
+    for forms in [Forms::Short, Forms::Long] {
+        let original = file("", forms);
+        let before = resolved(&original);
+        for &(key, ..) in KEYS {
+            let text = file(key, forms);
+            if text == original {
+                continue;
+            }
+            let after = resolved(&text);
+            let differ = before.lines().zip(after.lines()).filter(|(a, b)| a != b).count();
+            assert_eq!(before.lines().count(), after.lines().count(), "{key}");
+            assert_eq!(differ, 1, "{key}");
+            changed.insert(key);
+        }
+    }
+    assert_eq!(changed.len(), KEYS.len(), "every key stands in one of the two files");
+}
+
+/// The keys of all tables by their paths in a file with one service and one listener, but for the
+/// elements of arrays.
+fn single_keys() -> Vec<(String, Key)> {
+    let below = |table: Table| {
+        let path = table.path.replace("listener.NAME", "listener.web").replace("NAME", "shop");
+        let path = if path.is_empty() { path } else { path + "." };
+        table.keys.into_iter().map(move |key| (format!("{path}{}", key.name), key))
+    };
+    let all = tables().into_iter().flat_map(below);
+    all.filter(|(path, _)| !path.starts_with("service.shop.static.")).collect()
+}
+
+fn with(line: &str) -> String {
+    format!("{line}\nlistener.web.bind = '127.0.0.1:8080'\nservice.shop.run = 'node'\n")
+}
+
+#[test]
+fn a_default_is_what_absence_means() {
+    let absent = resolved(&with(""));
+    let mut checked = 0;
+    for (path, key) in single_keys() {
+        // The table form of the access log turns it on; the listener's address stands already.
+        let other = path == "log.access.format" || path == "listener.web.bind";
+        if let Some(default) = key.default.filter(|_| !other) {
+            let written = resolved(&with(&format!("{path} = {default}")));
+            assert_eq!(written, absent, "{path} = {default}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 35, "{checked} keys have a default");
+}
+
+#[test]
+fn ranges_include_their_ends_and_nothing_beyond() {
+    let refused = |path: &str, value: &str| {
+        let line = format!("{path} = {value}");
+        match config::parse(&with(&line), Path::new("herder.toml")) {
+            Ok(_) => false,
+            Err(problems) => {
+                problems.iter().any(|one| one.key == path && one.message.contains("is too "))
+            }
+        }
+    };
+    let mut checked = 0;
+    for (path, key) in single_keys() {
+        let Some((least, most)) = key.range else { continue };
+        let above = match most.parse::<i64>() {
+            Ok(number) => (number + 1).to_string(),
+            Err(_) if key.takes.starts_with("duration") => {
+                format!("\"{}1ms\"", most.trim_matches('"'))
+            }
+            Err(_) => continue,
+        };
+        let below = match least.parse::<i64>() {
+            Ok(number) => Some((number - 1).to_string()),
+            Err(_) => (least != "\"0s\"").then(|| "\"0s\"".to_owned()),
+        };
+        assert!(!refused(&path, &least) && !refused(&path, &most), "{path}: {least} to {most}");
+        assert!(refused(&path, &above), "{path} = {above}");
+        assert!(below.is_none_or(|below| refused(&path, &below)), "{path}: {least}");
+        checked += 1;
+    }
+    assert!(checked > 30, "{checked} keys have a range");
+}
