@@ -60,8 +60,7 @@ fn read(text: &str, naming: Naming) -> Result<Resolved, Vec<Problem>> {
     problems.extend(found.problems.iter().cloned());
     match written {
         Ok(written) => {
-            let doubtful = syntax.doubt.any();
-            let mut report = Report::new(&syntax.places, &found, doubtful, naming);
+            let mut report = Report::new(&syntax.places, &found, &syntax.doubt, naming);
             let resolved = resolve::resolve(&written, &mut report);
             problems.extend(report.into_problems());
             if problems.is_empty() { Ok(resolved) } else { Err(problems) }

@@ -3,7 +3,7 @@
 
 use crate::check::Findings;
 use crate::problem::{At, Problem};
-use crate::tree::{Places, within};
+use crate::tree::{Doubt, Places, within};
 
 /// What a configuration is written in, and so what a message calls things.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +18,8 @@ pub(crate) enum Naming {
 pub(crate) struct Report<'a> {
     places: &'a Places,
     found: &'a Findings,
-    /// Whether a syntax error may have swallowed what seems to be missing.
-    doubtful: bool,
+    /// What a syntax error may have swallowed.
+    doubt: &'a Doubt,
     naming: Naming,
     problems: Vec<Problem>,
 }
@@ -29,10 +29,10 @@ impl<'a> Report<'a> {
     pub(crate) fn new(
         places: &'a Places,
         found: &'a Findings,
-        doubtful: bool,
+        doubt: &'a Doubt,
         naming: Naming,
     ) -> Self {
-        Self { places, found, doubtful, naming, problems: Vec::new() }
+        Self { places, found, doubt, naming, problems: Vec::new() }
     }
 
     /// Reports a problem that lies between `paths`, at the first of them; not when one of them was
@@ -53,7 +53,7 @@ impl<'a> Report<'a> {
     pub(crate) fn missing(&mut self, path: &str, keys: &[&str], message: String, hint: String) {
         let mut bad = self.found.unsound.iter().chain(&self.found.meant);
         let there = bad.any(|bad| bad == path || keys.iter().any(|&key| within(bad, key)));
-        if !self.doubtful && !there {
+        if !self.doubt.any() && !there {
             self.push(path, message, hint);
         }
     }

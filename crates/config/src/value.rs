@@ -137,7 +137,8 @@ pub(crate) fn toml_text(value: &Value) -> String {
     }
 }
 
-/// A text in double quotes. JSON's escapes are TOML's, which also wants the delete character escaped.
+/// A text in double quotes. JSON's escapes are TOML's, which also wants the delete character
+/// escaped.
 pub(crate) fn toml_string(text: &str) -> String {
     Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }

@@ -24,7 +24,9 @@ pub(crate) struct Service {
     /// The addresses of instances that somebody else runs, instead of `run`. Herder probes them
     /// and balances over them.
     #[serde(rename = "static")]
-    #[schemars(extend("examples" = [["10.0.0.5:80", "10.0.0.6:80"]], "minItems" = 1, "maxItems" = 1000))]
+    #[schemars(
+        extend("examples" = [["10.0.0.5:80", "10.0.0.6:80"]], "minItems" = 1, "maxItems" = 1000)
+    )]
     pub fixed: Option<Vec<Static>>,
     /// Variables for the instances, on top of Herder's own environment. PORT and those that begin
     /// with HERDER_ are Herder's to set.
@@ -40,7 +42,10 @@ pub(crate) struct Service {
     /// The requests that lead to the service: text such as `"shop.example.com/api"`, a table, or
     /// an array of these. The most specific route wins: exact hosts before wildcards, long paths
     /// before short ones. Absent: every request. An empty array: none.
-    #[schemars(example = &"shop.example.com/api", extend("default" = RouteText::DEFAULT, "maxItems" = 100))]
+    #[schemars(
+        example = &"shop.example.com/api",
+        extend("default" = RouteText::DEFAULT, "maxItems" = 100)
+    )]
     pub route: Option<Routes>,
     /// When an instance is fit for requests: a path that is asked with `GET` and answers 200 to
     /// 399, or a table. Absent: the port accepts a connection.
