@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     match args.first().map(String::as_str) {
         Some("__exec") => control::driver::exec::main(std::env::args_os().skip(2)),
         Some("__guard") => control::driver::guard::main(),
-        Some("__herder") => guarding::herder(&args[1]),
+        Some("__herder") => guarding::herder(&args[1], &args[2]),
         _ => run(args.iter().find(|arg| !arg.starts_with('-')).map_or("", String::as_str)),
     }
 }

@@ -16,16 +16,21 @@ use crate::kit::{Cleanup, Herd, id, runs, service, settings, subcommands, tests,
 tests!(
     the_guard_lives_as_long_as_herder_and_does_not_mind_signals,
     a_guard_that_was_killed_is_replaced,
+    instances_end_with_herder_even_without_a_guard,
     nothing_survives_when_herder_is_killed,
     a_new_guard_knows_what_the_old_one_knew,
 );
 
-/// What this program does as `__herder SCRIPT`: runs two instances of the script and waits.
-pub(crate) fn herder(script: &str) -> ExitCode {
+/// What this program does as `__herder`: runs two instances of the script and waits, with a guard
+/// unless the first argument is [`ALONE`].
+pub(crate) fn herder(guarded: &str, script: &str) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let (sender, mut events) = mpsc::channel(64);
-        let settings = settings(Sink::new(std::io::sink(), Colour::Off));
+        let mut settings = settings(Sink::new(std::io::sink(), Colour::Off));
+        if guarded == ALONE {
+            settings.guard = None;
+        }
         let mut driver = Driver::start(settings, sender, 5).unwrap();
         for number in 1..=2 {
             let argv = ["sh", "-c", script].map(str::to_owned).to_vec();
@@ -41,6 +46,9 @@ pub(crate) fn herder(script: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+const GUARDED: &str = "guarded";
+const ALONE: &str = "alone";
+
 /// A Herder in a process of its own.
 struct Victim {
     process: Child,
@@ -51,12 +59,12 @@ struct Victim {
 
 impl Victim {
     /// Starts one; `script` is what its two instances are.
-    fn start(script: &str) -> Self {
+    fn start(guarded: &str, script: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let cleanup = Cleanup::of(&dir);
         let (name, mark) = cleanup.mark();
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["__herder", script])
+            .args(["__herder", guarded, script])
             .env(name, mark)
             .env("DIR", dir.path())
             .stdout(Stdio::piped())
@@ -133,12 +141,21 @@ async fn a_guard_that_was_killed_is_replaced() {
     assert_eq!(guard_of(getpid()), None);
 }
 
+async fn instances_end_with_herder_even_without_a_guard() {
+    let mut victim = Victim::start(ALONE, "trap '' TERM; while :; do sleep 0.05; done");
+    let leaders = victim.leaders.clone();
+    assert_eq!(guard_of(victim.pid()), None);
+    assert!(leaders.iter().all(|&pid| runs(pid)));
+    victim.kill();
+    until("the instances to be gone", || !leaders.iter().any(|&pid| runs(pid))).await;
+}
+
 async fn nothing_survives_when_herder_is_killed() {
     let script = "
         (trap '' TERM; exec sleep 1000) & echo $! > $DIR/child.$HERDER_INSTANCE
         setsid sh -c '(sh -c \"echo \\$\\$ > $DIR/escaped.$HERDER_INSTANCE; exec sleep 1000\" &)'
         wait";
-    let mut victim = Victim::start(script);
+    let mut victim = Victim::start(GUARDED, script);
     let mut pids = victim.leaders.clone();
     pids.extend(victim.pids_in("child").await);
     pids.extend(victim.pids_in("escaped").await);
@@ -157,7 +174,7 @@ async fn a_new_guard_knows_what_the_old_one_knew() {
     let script = "
         env -i sh -c 'trap \"\" TERM; echo $$ > '$DIR/hidden.$HERDER_INSTANCE'; sleep 1000' &
         wait";
-    let mut victim = Victim::start(script);
+    let mut victim = Victim::start(GUARDED, script);
     let hidden = victim.pids_in("hidden").await;
     let guard = guard_of(victim.pid()).unwrap();
     kill_process(guard, Signal::KILL).unwrap();

@@ -23,6 +23,8 @@ pub(crate) type Test = (&'static str, fn());
 
 /// How long anything in these tests may take. Beyond: the test fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+/// Events that wait for a test to read them.
+pub(crate) const EVENTS_MAX: usize = 16;
 /// Marks everything that a test starts.
 const MARK: &str = "HERDER_TEST";
 
@@ -84,7 +86,7 @@ impl Herd {
         let shown = Shown::default();
         let mut settings = settings(Sink::new(shown.clone(), Colour::Off));
         change(&mut settings);
-        let (sender, events) = mpsc::channel(64);
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
         let driver = Driver::start(settings, sender, u64::from(std::process::id())).unwrap();
         let dir = tempfile::tempdir().unwrap();
         Self { driver, events, shown, cleanup: Cleanup::of(&dir), dir }

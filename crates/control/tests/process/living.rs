@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use control::ExitStatus;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::kit::{Herd, children, id, runs, state, tests, until};
+use crate::kit::{EVENTS_MAX, Herd, children, id, runs, state, tests, until};
 
 tests!(
     every_way_to_end_is_reported,
@@ -17,6 +17,7 @@ tests!(
     what_left_the_group_is_killed_before_the_end_is_reported,
     what_hides_from_the_sweep_is_killed_at_the_very_end,
     orphans_leave_no_zombie_and_take_no_exit_status,
+    exit_statuses_wait_for_whoever_is_busy,
     a_group_whose_rest_nobody_waits_for_counts_as_gone,
     output_comes_by_line_and_the_last_lines_are_kept,
     an_instance_that_writes_without_end_is_stopped_like_any_other,
@@ -81,13 +82,16 @@ async fn an_instance_that_ignores_the_order_is_killed() {
 
 async fn what_is_left_in_the_group_is_killed_before_the_end_is_reported() {
     let mut herd = Herd::new();
-    let script = "(trap '' TERM; echo 1 > $DIR/deaf; exec sleep 1000) & echo $! > $DIR/child
-                  while [ ! -e $DIR/deaf ]; do sleep 0.01; done; exit 5";
+    // It does not listen, and hides its environment, so that only the group leads to it.
+    let script = "env -i sh -c 'trap \"\" TERM; echo $$ > '$DIR'/child; sleep 1000' &
+                  while [ ! -s $DIR/child ]; do sleep 0.01; done; exit 5";
     herd.sh(1, script);
     herd.started().await;
+    let start = Instant::now();
     let (_, exit) = herd.exited().await;
     assert_eq!(exit.status, ExitStatus::Code(5));
     assert!(!runs(herd.pid_in("child").await));
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     herd.close().await;
 }
 
@@ -157,6 +161,29 @@ async fn orphans_leave_no_zombie_and_take_no_exit_status() {
     until("no zombies", || children().iter().all(|&(_, state)| state != 'Z')).await;
     herd.close().await;
     assert_eq!(children(), []);
+}
+
+/// As long as nobody reads the events, nobody waits for the processes, and they stay zombies: a
+/// temptation for whoever reaps orphans.
+async fn exit_statuses_wait_for_whoever_is_busy() {
+    let mut herd = Herd::new();
+    let count = 2 * EVENTS_MAX;
+    for number in 1..=count {
+        herd.sh(u32::try_from(number).unwrap(), "(sleep 0.1 &); exit 7");
+    }
+    let zombies = || children().iter().filter(|&&(_, state)| state == 'Z').count();
+    until("the zombies", || zombies() >= EVENTS_MAX).await;
+    // The reaper has its look when the orphans end.
+    let patience = Instant::now() + Duration::from_millis(300);
+    until("the reaper", || Instant::now() > patience).await;
+    let mut ended = 0;
+    while ended < count {
+        if let control::Event::Exited { exit, .. } = herd.next().await {
+            assert_eq!(exit.status, ExitStatus::Code(7));
+            ended += 1;
+        }
+    }
+    herd.close().await;
 }
 
 /// A child that left the group keeps a zombie in it, which nobody can kill.
