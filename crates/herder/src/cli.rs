@@ -27,11 +27,9 @@ use crate::client::Client;
 #[derive(Debug, Parser)]
 #[command(name = "herder", version, max_term_width = 100, after_help = exit::HELP)]
 struct Cli {
-    /// The Unix socket of the Herder that is meant
-    ///
-    /// By default $XDG_RUNTIME_DIR/herder/herder.sock, else /tmp/herder-UID/herder.sock. Two
-    /// Herders on one machine need two sockets.
-    #[arg(long, global = true, env = "HERDER_SOCKET", value_name = "PATH")]
+    /// The Unix socket of the Herder that is meant; each Herder has its own [default:
+    /// $XDG_RUNTIME_DIR/herder/herder.sock, else /tmp/herder-UID/herder.sock]
+    #[arg(long, global = true, env = "HERDER_SOCKET", value_name = "PATH", hide_env_values = true)]
     socket: Option<PathBuf>,
 
     #[command(subcommand)]

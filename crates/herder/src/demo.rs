@@ -44,7 +44,7 @@ const SERVICE: &str = "shop";
 /// How often the story pauses under load, and how many seconds its steps take together, about:
 /// only for the length of the bar.
 const PAUSES: u32 = 5;
-const STEPS_SECONDS: u64 = 8;
+const STEPS_SECONDS: u64 = 3;
 
 /// The width of the longest bar of the summary.
 const BAR_COLUMNS: u64 = 30;

@@ -15,6 +15,8 @@ pub struct Gauges {
     pub started: Time,
     /// Version of the table that was published last.
     pub table_version: u64,
+    /// Reports of unreachable instances that control's full queue did not take, so far.
+    pub unreachable_dropped: u64,
     /// Lines that the access log lost; zero when there is none.
     pub access_log_lost: Lost,
     /// Journal entries so far.
@@ -79,6 +81,8 @@ impl Gauges {
             &[],
             Value::Version(self.table_version),
         );
+        let dropped = Value::Count(self.unreachable_dropped);
+        to.add(&names::UNREACHABLE_DROPPED, &[], dropped);
         let Lost {
             queue_full,
             write_failed,

@@ -19,7 +19,6 @@ pub struct ProcessSeries {
 pub struct ProcessShard {
     open: Gauge,
     accepted: Counter,
-    unreachable_dropped: Counter,
     errors: Errors,
 }
 
@@ -28,7 +27,6 @@ impl ProcessSeries {
         let shard = |_| ProcessShard {
             open: Gauge::default(),
             accepted: Counter::new(),
-            unreachable_dropped: Counter::new(),
             errors: Errors::new(error_labels.len()),
         };
         Self {
@@ -64,8 +62,6 @@ impl ProcessSeries {
             &[],
             count(|shard| shard.accepted.get()),
         );
-        let dropped = count(|shard| shard.unreachable_dropped.get());
-        to.add(&names::UNREACHABLE_DROPPED, &[], dropped);
         let mut sums = vec![0; self.error_labels.len() + 1];
         self.shards
             .iter()
@@ -92,11 +88,5 @@ impl ProcessShard {
     /// labels of the registry; one that points nowhere counts as `other`.
     pub fn error(&self, label_index: usize) {
         self.errors.add(label_index);
-    }
-
-    /// The report that an instance cannot be reached was dropped, because control's queue was
-    /// full. The next failure or probe reports it again.
-    pub fn unreachable_dropped(&self) {
-        self.unreachable_dropped.add(1);
     }
 }

@@ -121,7 +121,6 @@ fn busy() -> (Arc<Registry>, Gauges) {
     process.connection_opened();
     process.connection_closed();
     process.error(0);
-    process.unreachable_dropped();
     let instance = |id: &str, phase| InstanceGauges {
         id: id.parse().unwrap(),
         phase,
@@ -148,6 +147,7 @@ fn busy() -> (Arc<Registry>, Gauges) {
     };
     let gauges = Gauges {
         version: "0.1.0",
+        unreachable_dropped: 1,
         started: Time::from_ms(1_700_000_000_500),
         table_version: 9,
         access_log_lost: Lost {

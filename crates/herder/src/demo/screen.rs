@@ -43,7 +43,7 @@ impl Screen {
             return Ok(());
         }
         let style = ProgressStyle::with_template(
-            "   {bar:30} {human_pos} of about {human_len} requests, {msg}, {per_sec}",
+            "   {bar:30} {human_pos} of about {human_len} requests, {msg}",
         );
         let style = style.map_err(|error| Failure::new(format!("the bar's template: {error}")))?;
         let bar = ProgressBar::with_draw_target(Some(requests), ProgressDrawTarget::stdout());

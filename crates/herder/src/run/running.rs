@@ -288,12 +288,14 @@ impl Running {
         let registry = Arc::clone(&self.parts.registry);
         let access = self.parts.access.clone();
         let journal = self.journal.subscribe();
+        let control = self.control();
         let started = gauges::wall_clock();
         Arc::new(move |view: &View| {
             let gauges = Gauges {
                 version: env!("CARGO_PKG_VERSION"),
                 started,
                 table_version: view.table_version,
+                unreachable_dropped: control.unreachable_dropped(),
                 access_log_lost: access.as_ref().map(|log| log.lost()).unwrap_or_default(),
                 journal: journal.borrow().clone(),
                 services: gauges::services(view),
