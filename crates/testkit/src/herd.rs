@@ -100,19 +100,9 @@ impl Herd {
     ///
     /// # Panics
     ///
-    /// When it does not end within [`PATIENCE`].
+    /// When it does not end within three times [`PATIENCE`].
     pub async fn command<T: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = T>) -> Answer {
-        let mut command = tokio::process::Command::new(&self.binary);
-        command.args(arguments).env("HERDER_SOCKET", self.socket()).env("NO_COLOR", "1");
-        command.current_dir(self.dir.path()).stdin(Stdio::null()).kill_on_drop(true);
-        let ended = tokio::time::timeout(PATIENCE * 3, command.output()).await;
-        let ended = ended.unwrap_or_else(|_| panic!("{command:?} did not end"));
-        let ended = ended.unwrap_or_else(|e| panic!("{command:?}: {e}"));
-        Answer {
-            code: ended.status.code(),
-            stdout: String::from_utf8_lossy(&ended.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&ended.stderr).into_owned(),
-        }
+        answer(&self.binary, self.dir.path(), arguments).await
     }
 
     /// The same, and it must succeed. Returns its standard output.
@@ -246,14 +236,25 @@ impl Herd {
     ///
     /// # Panics
     ///
-    /// When it failed, did not end, or left a process or its socket behind.
+    /// When it failed, did not end, or left anything behind, as [`Herd::assert_clean`] tells.
     pub async fn stop(mut self) {
         self.signal(Signal::TERM);
         let status = self.exited().await;
         assert!(status.success(), "herder ended with {status}");
+        self.assert_clean();
+    }
+
+    /// Checks that nothing of it is left: no process, and in its folder no more than its file.
+    ///
+    /// # Panics
+    ///
+    /// When there is something.
+    pub fn assert_clean(&self) {
         let left = self.processes();
         assert!(left.is_empty(), "left behind: {left:#?}");
-        assert!(!self.socket().exists(), "left its socket behind");
+        let entries = fs::read_dir(self.dir.path()).expect("a folder of ours").flatten();
+        let names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        assert!(names.iter().all(|name| name == "herder.toml"), "left behind: {names:?}");
     }
 
     async fn service(&self, name: &str) -> Value {
@@ -279,6 +280,25 @@ impl Drop for Herd {
             let shown = &lines[lines.len().saturating_sub(SHOWN_MAX)..];
             eprintln!("--- herder wrote last:\n{}\n---", shown.join("\n"));
         }
+    }
+}
+
+/// Runs a command of the binary to its end, with the socket of `dir`, within `dir`.
+pub(crate) async fn answer<T: AsRef<OsStr>>(
+    binary: &Path,
+    dir: &Path,
+    arguments: impl IntoIterator<Item = T>,
+) -> Answer {
+    let mut command = tokio::process::Command::new(binary);
+    command.args(arguments).env("HERDER_SOCKET", socket_in(dir)).env("NO_COLOR", "1");
+    command.current_dir(dir).stdin(Stdio::null()).kill_on_drop(true);
+    let ended = tokio::time::timeout(PATIENCE * 3, command.output()).await;
+    let ended = ended.unwrap_or_else(|_| panic!("{command:?} did not end"));
+    let ended = ended.unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    Answer {
+        code: ended.status.code(),
+        stdout: String::from_utf8_lossy(&ended.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&ended.stderr).into_owned(),
     }
 }
 

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::Herd;
-use crate::herd::{MARK, socket_in};
+use crate::herd::{MARK, answer, socket_in};
+use crate::{Answer, Herd};
 
 /// What to start.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Herder {
     flags: Vec<OsString>,
     command: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
+    socket: Option<PathBuf>,
+    shell: Option<String>,
 }
 
 impl Herder {
@@ -62,6 +64,32 @@ impl Herder {
         self
     }
 
+    /// This socket instead of one of its own; [`Herd::socket`] and the commands stay with its own.
+    #[must_use]
+    pub fn socket(self, socket: impl Into<PathBuf>) -> Self {
+        Self { socket: Some(socket.into()), ..self }
+    }
+
+    /// What a shell is to do before it becomes Herder, such as `ulimit -n 64`.
+    #[must_use]
+    pub fn shell(self, shell: &str) -> Self {
+        Self { shell: Some(shell.to_owned()), ..self }
+    }
+
+    /// Runs the binary with these arguments to its end, such as `["check"]`, in a folder of its
+    /// own and where no Herder runs.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end within three times [`crate::PATIENCE`].
+    pub async fn once<T: AsRef<OsStr>>(
+        binary: impl AsRef<Path>,
+        arguments: impl IntoIterator<Item = T>,
+    ) -> Answer {
+        let dir = TempDir::new().expect("there is room for a folder");
+        answer(binary.as_ref(), dir.path(), arguments).await
+    }
+
     /// The folder in which Herder will run; it goes with the herd.
     pub fn dir(&self) -> &Path {
         self.dir.path()
@@ -73,8 +101,16 @@ impl Herder {
     ///
     /// When the binary cannot be executed.
     pub fn start(self) -> Herd {
-        let mut command = Command::new(&self.binary);
-        command.args(&self.subcommand).arg("--socket").arg(socket_in(self.dir.path()));
+        let mut command = match &self.shell {
+            None => Command::new(&self.binary),
+            Some(shell) => {
+                let mut command = Command::new("sh");
+                command.arg("-c").arg(format!("{shell}\nexec \"$0\" \"$@\"")).arg(&self.binary);
+                command
+            }
+        };
+        let socket = self.socket.unwrap_or_else(|| socket_in(self.dir.path()));
+        command.args(&self.subcommand).arg("--socket").arg(socket);
         command.args(&self.flags);
         if !self.command.is_empty() {
             command.arg("--").args(&self.command);
@@ -94,6 +130,8 @@ impl Herder {
             flags: Vec::new(),
             command: Vec::new(),
             env: Vec::new(),
+            socket: None,
+            shell: None,
         }
     }
 }

@@ -30,11 +30,19 @@ const REASON_MAX: usize = 120;
 #[derive(Clone, Debug)]
 pub struct Load {
     addr: SocketAddr,
-    request: String,
-    method: String,
+    ask: Ask,
     connections: u32,
     rate_per_s: u32,
     timeout: Duration,
+}
+
+/// What each request is.
+#[derive(Clone, Debug)]
+enum Ask {
+    /// Always the same.
+    Same { method: String, request: String },
+    /// A POST of a body that no other request has; the answer has to be that body.
+    Echo { path: String, body_bytes: usize },
 }
 
 /// A load under way. Dropping it stops it without a report.
@@ -58,6 +66,8 @@ pub struct LoadReport {
     pub told: Vec<String>,
     /// Answered requests by `x-instance`; those without it are under an empty name.
     pub instances: BTreeMap<String, u64>,
+    /// Requests that an instance answered after it had been told to stop: those with `x-stopping`.
+    pub stopping: u64,
     /// When each instance last answered.
     pub last_answers: BTreeMap<String, SystemTime>,
     /// Connections that were opened after the first ones, because the other side closed.
@@ -79,8 +89,13 @@ impl Load {
     /// The same with any one request, head and body as they are to be sent.
     pub fn raw(addr: SocketAddr, method: &str, request: &str) -> Self {
         let (method, request) = (method.to_owned(), request.to_owned());
-        let timeout = Duration::from_secs(10);
-        Self { addr, request, method, connections: 64, rate_per_s: 1000, timeout }
+        Self::new(addr, Ask::Same { method, request })
+    }
+
+    /// The same with POSTs to `path`, each with a body of its own of about `body_bytes`. An answer
+    /// whose body is not that of its request is a failure.
+    pub fn echo(addr: SocketAddr, path: &str, body_bytes: usize) -> Self {
+        Self::new(addr, Ask::Echo { path: path.to_owned(), body_bytes })
     }
 
     /// Requests a second, of all connections together. A connection whose response is late sends
@@ -122,6 +137,34 @@ impl Load {
         let running = self.start();
         tokio::time::sleep(duration).await;
         running.stop().await
+    }
+
+    fn new(addr: SocketAddr, ask: Ask) -> Self {
+        let timeout = Duration::from_secs(10);
+        Self { addr, ask, connections: 64, rate_per_s: 1000, timeout }
+    }
+}
+
+impl Ask {
+    /// The bytes to send, and the body to get back if that is known; `mark` is like no other.
+    fn write(&self, mark: &str) -> (String, Option<String>) {
+        match self {
+            Ask::Same { request, .. } => (request.clone(), None),
+            Ask::Echo { path, body_bytes } => {
+                let body = mark.repeat(body_bytes.div_ceil(mark.len()));
+                let length = body.len();
+                let head = format!("POST {path} HTTP/1.1\r\nHost: test\r\n");
+                let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
+                (request, Some(body))
+            }
+        }
+    }
+
+    fn method(&self) -> &str {
+        match self {
+            Ask::Same { method, .. } => method,
+            Ask::Echo { .. } => "POST",
+        }
     }
 }
 
@@ -168,6 +211,7 @@ impl LoadReport {
         self.sent += other.sent;
         self.ok += other.ok;
         self.reconnects += other.reconnects;
+        self.stopping += other.stopping;
         self.latency_max = self.latency_max.max(other.latency_max);
         self.latencies_us.extend(other.latencies_us);
         for (reason, count) in other.failures {
@@ -198,6 +242,7 @@ impl LoadReport {
         *self.instances.entry(instance.to_owned()).or_default() += 1;
         self.last_answers.insert(instance.to_owned(), SystemTime::now());
         self.latency_max = self.latency_max.max(latency);
+        self.stopping += u64::from(!response.fields.all("x-stopping").is_empty());
         if response.status >= 400 {
             let text: String = response.text().chars().take(REASON_MAX).collect();
             return Err(format!("status {}: {}", response.status, text.trim()));
@@ -218,6 +263,7 @@ impl fmt::Display for LoadReport {
         let (p50, p99) = (self.latency(0.5), self.latency(0.99));
         writeln!(f, "latency p50 {p50:.1?}, p99 {p99:.1?}, max {:.1?}", self.latency_max)?;
         writeln!(f, "{} reconnects", self.reconnects)?;
+        writeln!(f, "{} answered by an instance that was told to stop", self.stopping)?;
         for (instance, count) in &self.instances {
             writeln!(f, "answered by {instance:?}: {count}")?;
         }
@@ -269,7 +315,13 @@ impl Crew {
             due += turn * share;
             report.sent += 1;
             let sent = Instant::now();
-            let done = match self.exchange(&mut wire, &mut opened).await {
+            let mark = format!("{number}.{}, ", report.sent);
+            let (request, body) = self.load.ask.write(&mark);
+            let done = match self.exchange(&mut wire, &mut opened, &request).await {
+                Ok(response) if body.is_some_and(|body| body.as_bytes() != response.body) => {
+                    let start: String = response.text().chars().take(REASON_MAX).collect();
+                    Err(format!("status {}, not an echo of {mark:?}: {start}", response.status))
+                }
                 Ok(response) => report.take(&response, sent.elapsed()),
                 Err(e) => Err(e.to_string()),
             };
@@ -286,6 +338,7 @@ impl Crew {
         &self,
         kept: &mut Option<Wire<TcpStream>>,
         opened: &mut u64,
+        request: &str,
     ) -> io::Result<Response> {
         let alive = kept.take().filter(Wire::<TcpStream>::is_quiet);
         let mut wire = match alive {
@@ -301,8 +354,8 @@ impl Crew {
                 Wire::new(stream).patience(self.load.timeout)
             }
         };
-        wire.stream().write_all(self.load.request.as_bytes()).await?;
-        let response = wire.response(&self.load.method).await?;
+        wire.stream().write_all(request.as_bytes()).await?;
+        let response = wire.response(self.load.ask.method()).await?;
         if !response.fields.all("connection").contains(&"close") {
             *kept = Some(wire);
         }
@@ -332,6 +385,21 @@ mod tests {
         assert_eq!(report.instances["a"], report.sent, "{report}");
         assert!(report.failed() >= 2 && report.reconnects >= 1, "{report}");
         assert!(report.latency(0.5) <= report.latency_max(), "{report}");
+    }
+
+    #[tokio::test]
+    async fn an_echo_has_to_be_that_of_its_request() {
+        let origin = HttpOrigin::start("a", |ask| match (ask.nth, ask.request.target.as_str()) {
+            (2, _) => Reply::bytes("0.1, 0.1, "),
+            _ => Reply::bytes(format!("0.{}, ", ask.nth)).field("x-stopping", "1"),
+        })
+        .await;
+        let load = Load::echo(origin.addr(), "/", 5).connections(1).rate_per_s(100).start();
+        wait_until(PATIENCE, "three answers", async || load.answered() >= 3).await;
+        let report = load.stop().await;
+        assert_eq!((report.failed(), report.stopping), (1, report.ok), "{report}");
+        let (reason, _) = report.failures.first_key_value().unwrap();
+        assert_eq!(reason, "status 200, not an echo of \"0.2, \": 0.1, 0.1, ");
     }
 
     #[tokio::test]

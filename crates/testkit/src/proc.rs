@@ -45,6 +45,13 @@ pub fn with_env(name: &str, value: Option<&str>) -> Vec<Process> {
     all().into_iter().filter(|process| process.state != 'Z').filter(marked).collect()
 }
 
+/// The environment variable `name` of a process; nothing when it or the process is not there.
+pub fn env(pid: u32, name: &str) -> Option<String> {
+    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut entries = environ.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    entries.find_map(|entry| Some(entry.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+}
+
 /// Children of `parent` that ended and were not waited for.
 pub fn zombies(parent: u32) -> Vec<Process> {
     let zombie = |process: &Process| process.parent == parent && process.state == 'Z';
@@ -166,6 +173,8 @@ mod tests {
             std::thread::yield_now();
         }
         assert!(with_env("TESTKIT_PROC", None).iter().any(is_child));
+        assert_eq!(env(child.id(), "TESTKIT_PROC").unwrap(), mark);
+        assert_eq!(env(child.id(), "TESTKIT"), None);
         let mine = descendants(std::process::id());
         assert_eq!(mine.iter().find(|p| is_child(p)).unwrap().command, "sleep 60");
         assert!(!with_env("TESTKIT_PROC", Some("other")).iter().any(is_child));
