@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::defaults;
 use crate::schema::address::{AdminBind, Bind, Ports};
 use crate::schema::service::Service;
-use crate::schema::text::{Filled, SocketPath, Text};
+use crate::schema::text::{Filled, Form, Name, SocketPath, Text};
 
 /// The configuration of Herder. `[service.NAME]` with `run` is a complete file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -28,10 +28,16 @@ pub(crate) struct Config {
     pub workers: Option<defaults::Workers>,
     /// The addresses that Herder accepts requests on, by name. Without any there is one named
     /// `web` on 127.0.0.1:8080.
-    #[schemars(extend("propertyNames" = { "format": "herder-name" }, "maxProperties" = 64))]
+    #[schemars(extend(
+        "propertyNames" = { "format": Name::FORMAT, "pattern": Name::PATTERN },
+        "maxProperties" = 64
+    ))]
     pub listener: BTreeMap<String, Listener>,
     /// The services, by name; at least one.
-    #[schemars(extend("propertyNames" = { "format": "herder-name" }, "maxProperties" = 1000))]
+    #[schemars(extend(
+        "propertyNames" = { "format": Name::FORMAT, "pattern": Name::PATTERN },
+        "maxProperties" = 1000
+    ))]
     pub service: BTreeMap<String, Service>,
     /// Where Herder is asked and ordered. Changing it takes a restart.
     pub admin: Admin,

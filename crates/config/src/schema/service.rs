@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::defaults;
 use crate::schema::address::Address;
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
-use crate::schema::text::{Filled, HasDefault, Text};
+use crate::schema::text::{EnvName, Filled, Form, HasDefault, Text};
 
 /// A named set of interchangeable instances, and its policies. It has either `run` or `static`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -32,7 +32,10 @@ pub(crate) struct Service {
     /// with HERDER_ are Herder's to set.
     #[schemars(
         example = serde_json::json!({ "DATABASE_URL": "postgres://db/shop" }),
-        extend("propertyNames" = { "format": "herder-env-name" }, "maxProperties" = 1000)
+        extend(
+            "propertyNames" = { "format": EnvName::FORMAT, "pattern": EnvName::PATTERN },
+            "maxProperties" = 1000
+        )
     )]
     pub env: Option<BTreeMap<String, String>>,
     /// The working directory of the instances; Herder's own when absent. A relative one begins
