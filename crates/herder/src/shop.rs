@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::future::IntoFuture as _;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -19,6 +21,10 @@ use crate::cli::Failure;
 
 /// The header that says who answered.
 pub(crate) const INSTANCE_HEADER: HeaderName = HeaderName::from_static("x-instance");
+
+/// The header of answers that are given after SIGTERM. Behind Herder nobody ever sees it: an
+/// instance is told to stop when no request can reach it any more.
+const STOPPING_HEADER: HeaderName = HeaderName::from_static("x-stopping");
 
 /// How long `/work` works at most.
 const WORK_MS_MAX: u64 = 60_000;
@@ -35,6 +41,7 @@ struct Shop {
     /// Kept in this instance on purpose: the cart is what a service has to move to a shared store
     /// before it can be a herd.
     cart: Mutex<u32>,
+    stopping: AtomicBool,
 }
 
 /// Serves on `$PORT` until SIGTERM or SIGINT, and finishes what it has then.
@@ -49,7 +56,13 @@ pub(crate) async fn serve() -> Result<(), Failure> {
     let listener =
         bound.map_err(|error| Failure::new(format!("could not listen at {addr}: {error}")))?;
     let ended = ended().map_err(anyhow::Error::from)?;
-    let serving = axum::serve(listener, router(instance)).with_graceful_shutdown(ended);
+    let shop = Arc::new(Shop::new(instance));
+    let told = Arc::clone(&shop);
+    let stopping = async move {
+        ended.await;
+        told.stopping.store(true, Ordering::Relaxed);
+    };
+    let serving = axum::serve(listener, router(shop)).with_graceful_shutdown(stopping);
     serving.into_future().await.map_err(|error| anyhow::Error::from(error).into())
 }
 
@@ -78,19 +91,19 @@ pub(crate) fn letter(instance: &str) -> String {
     letters.iter().rev().collect()
 }
 
-fn router(instance: String) -> Router {
-    let shop = Arc::new(Shop { letter: letter(&instance), instance, cart: Mutex::new(0) });
+fn router(shop: Arc<Shop>) -> Router {
     Router::new()
         .route("/", get(home))
         .route("/healthz", get(async |State(shop): State<Arc<Shop>>| shop.answer("well")))
         .route("/work", get(work))
         .route("/cart", get(cart).post(fill))
         .route("/fail", get(fail))
+        .route("/echo", post(async |State(shop): State<Arc<Shop>>, body: Bytes| shop.reply(body)))
         .with_state(shop)
 }
 
 async fn home(State(shop): State<Arc<Shop>>) -> Response {
-    shop.answer("welcome; try /healthz, /work?ms=20, /cart, /fail")
+    shop.answer("welcome; try /healthz, /work?ms=20, /cart, /fail, or POST to /echo")
 }
 
 async fn work(
@@ -129,14 +142,26 @@ async fn fail(State(shop): State<Arc<Shop>>) -> Response {
 }
 
 impl Shop {
+    fn new(instance: String) -> Self {
+        let letter = letter(&instance);
+        Self { letter, instance, cart: Mutex::new(0), stopping: AtomicBool::new(false) }
+    }
+
     fn answer(&self, text: &str) -> Response {
         let Self { instance, letter, .. } = self;
-        let body = format!("{letter} ({instance}): {text}\n");
-        match HeaderValue::from_str(instance) {
-            Ok(value) => ([(INSTANCE_HEADER, value)], body).into_response(),
-            // Only when somebody else than Herder set the variable.
-            Err(_) => body.into_response(),
+        self.reply(format!("{letter} ({instance}): {text}\n"))
+    }
+
+    fn reply(&self, body: impl IntoResponse) -> Response {
+        let mut response = body.into_response();
+        // It cannot be one only when somebody else than Herder set the variable.
+        if let Ok(value) = HeaderValue::from_str(&self.instance) {
+            response.headers_mut().insert(INSTANCE_HEADER, value);
         }
+        if self.stopping.load(Ordering::Relaxed) {
+            response.headers_mut().insert(STOPPING_HEADER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 
