@@ -114,7 +114,7 @@ fn options(socket: PathBuf) -> run::Options {
         ..RunArgs::default()
     };
     run::Options {
-        input: Input::Command(args),
+        input: Input::Command(Box::new(args)),
         socket: Some(socket),
         admin: Some(AdminBind::Off),
         output: Sink::new(std::io::sink(), Colour::Off),

@@ -81,7 +81,7 @@ pub(crate) fn run(run: Run, socket: Option<PathBuf>) -> Result<(), Failure> {
         admin_socket: None,
         argv: run.command,
     };
-    foreground(Input::Command(args), None, socket)
+    foreground(Input::Command(Box::new(args)), None, socket)
 }
 
 /// Runs the services of a file until it is told to end.

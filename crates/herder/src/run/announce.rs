@@ -56,6 +56,7 @@ impl Announcer {
             view.services.iter().flat_map(|service| &service.instances).any(|i| i.id == *id)
         };
         self.slow.retain(there);
+        self.services.retain(|name, _| view.services.iter().any(|service| service.name == *name));
         lines
     }
 

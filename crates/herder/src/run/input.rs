@@ -13,7 +13,7 @@ pub(crate) enum Input {
     /// A file such as `herder.toml`.
     File(PathBuf),
     /// The arguments of `herder run`.
-    Command(RunArgs),
+    Command(Box<RunArgs>),
 }
 
 impl Input {
