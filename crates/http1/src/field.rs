@@ -4,6 +4,9 @@
 use crate::bytes::{decimal, is_field_value, is_token, is_token_byte, list, trim};
 use crate::{Refusal, Span};
 
+/// What `X-Forwarded-For` and its kin begin with.
+const FORWARDED_PREFIX: &[u8] = b"x-forwarded-";
+
 /// One header line.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
@@ -40,8 +43,12 @@ pub enum Known {
     TransferEncoding,
     /// `Upgrade`.
     Upgrade,
-    /// `X-Forwarded-For`, `-Proto` or `-Host`.
+    /// `Forwarded`, `X-Forwarded-` anything, or `X-Real-IP`: who the client is, which a client is
+    /// not believed about itself.
     Forwarded,
+    /// One of those that we look at, with `_` where it has `-`. Servers that follow CGI read both
+    /// as the same field, so it is never passed on.
+    Disguised,
     /// `X-Request-Id`.
     RequestId,
 }
@@ -70,21 +77,25 @@ impl Known {
             4 => &[(b"host", Known::Host)],
             6 => &[(b"expect", Known::Expect)],
             7 => &[(b"upgrade", Known::Upgrade)],
+            9 => &[(b"forwarded", Known::Forwarded), (b"x-real-ip", Known::Forwarded)],
             10 => &[(b"connection", Known::Connection), (b"keep-alive", Known::KeepAlive)],
             12 => &[(b"x-request-id", Known::RequestId)],
             14 => &[(b"content-length", Known::ContentLength)],
-            15 => &[(b"x-forwarded-for", Known::Forwarded)],
-            16 => {
-                &[(b"x-forwarded-host", Known::Forwarded), (b"proxy-connection", Known::KeepAlive)]
-            }
-            17 => &[
-                (b"transfer-encoding", Known::TransferEncoding),
-                (b"x-forwarded-proto", Known::Forwarded),
-            ],
+            16 => &[(b"proxy-connection", Known::KeepAlive)],
+            17 => &[(b"transfer-encoding", Known::TransferEncoding)],
             _ => &[],
         };
-        let found = candidates.iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
-        found.map_or(Known::Other, |&(_, known)| known)
+        let found = candidates.iter().map(|&(text, known)| (name, text, known));
+        let prefix = name.get(..FORWARDED_PREFIX.len());
+        let forwarded = prefix.map(|prefix| (prefix, FORWARDED_PREFIX, Known::Forwarded));
+        found
+            .chain(forwarded)
+            .find_map(|(name, text, known)| match likeness(name, text) {
+                Likeness::Same => Some(known),
+                Likeness::Disguised => Some(Known::Disguised),
+                Likeness::None => None,
+            })
+            .unwrap_or(Known::Other)
     }
 
     fn is_hop(self) -> bool {
@@ -95,6 +106,7 @@ impl Known {
                 | Known::Te
                 | Known::TransferEncoding
                 | Known::Upgrade
+                | Known::Disguised
         )
     }
 }
@@ -180,7 +192,12 @@ impl Fields {
                     list(text).any(|one| one.eq_ignore_ascii_case(b"100-continue"));
             }
             Known::RequestId => self.request_id = Some(value),
-            Known::KeepAlive | Known::Te | Known::Upgrade | Known::Forwarded | Known::Other => {}
+            Known::KeepAlive
+            | Known::Te
+            | Known::Upgrade
+            | Known::Forwarded
+            | Known::Disguised
+            | Known::Other => {}
         }
         Ok(())
     }
@@ -196,6 +213,28 @@ impl Fields {
             }
         }
     }
+}
+
+/// How alike a name is to a known one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Likeness {
+    Same,
+    Disguised,
+    None,
+}
+
+fn likeness(name: &[u8], text: &[u8]) -> Likeness {
+    let mut likeness = Likeness::Same;
+    for (&a, &b) in name.iter().zip(text) {
+        if a.to_ascii_lowercase() == b {
+            continue;
+        }
+        if a != b'_' || b != b'-' {
+            return Likeness::None;
+        }
+        likeness = Likeness::Disguised;
+    }
+    likeness
 }
 
 /// The length of the name and where the value is, relative to the line.
