@@ -143,7 +143,8 @@ fn note_backoff(table: &mut Table, backoff: &Backoff) {
     };
     let next = match backoff.retry_in_ms {
         0 => "next start now".to_owned(),
-        wait => format!("next start in {}", age(wait)),
+        // Rounded up, so that it never says "in 0s".
+        wait => format!("next start in {}", age(wait.next_multiple_of(1000))),
     };
     table.note(Cell::painted(format!("{what}: {failures}, {next}: {}", backoff.reason), colour));
     let skipped = backoff.last_lines.len().saturating_sub(LAST_LINES_SHOWN);
