@@ -22,12 +22,7 @@ pub(crate) struct Buffer {
 impl Buffer {
     /// An empty buffer without memory. It holds `bytes_max` bytes at most, and at least one read.
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self {
-            bytes: Vec::new(),
-            start: 0,
-            end: 0,
-            bytes_max: bytes_max.max(READ_BYTES),
-        }
+        Self { bytes: Vec::new(), start: 0, end: 0, bytes_max: bytes_max.max(READ_BYTES) }
     }
 
     pub(crate) fn unread(&self) -> &[u8] {
@@ -98,10 +93,7 @@ mod tests {
             async |buffer: &mut Buffer| poll_fn(|cx| buffer.poll_fill(cx, &mut stream)).await;
         assert_eq!(fill(&mut buffer).await.unwrap(), READ_BYTES);
         assert_eq!(fill(&mut buffer).await.unwrap(), READ_BYTES);
-        assert_eq!(
-            fill(&mut buffer).await.unwrap_err().kind(),
-            io::ErrorKind::StorageFull
-        );
+        assert_eq!(fill(&mut buffer).await.unwrap_err().kind(), io::ErrorKind::StorageFull);
         buffer.consume(READ_BYTES);
         assert_eq!(fill(&mut buffer).await.unwrap(), READ_BYTES);
         assert_eq!(buffer.unread(), &input[READ_BYTES..]);

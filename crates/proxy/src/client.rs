@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http1::{Limits, Progress, RequestHead, ResponseHead};
-use model::ListenerLimits;
+use model::Listener;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::buffer::Buffer;
@@ -17,10 +17,14 @@ use crate::error::Error;
 use crate::timers::Deadline;
 use crate::worker::Worker;
 
-/// What may be left of a request that was answered early before the connection is cut.
-const LINGER_BYTES_MAX: usize = 256 * 1024;
+/// What may be left of a request that was answered early before the connection is cut. Many clients
+/// send all of a body before they look at the answer.
+const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long the rest may take.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+/// How much longer a connection may stay without a request once Herder is stopping. One that is in
+/// use has its next request answered within this, and is told that it was the last.
+const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
 /// A client connection, over any stream of bytes.
 pub(crate) struct Client<C> {
@@ -28,8 +32,8 @@ pub(crate) struct Client<C> {
     pub(crate) peer: SocketAddr,
     /// The client's address without port, as text, for `X-Forwarded-For`.
     pub(crate) peer_text: Vec<u8>,
-    pub(crate) listener: Arc<str>,
-    pub(crate) limits: Arc<ListenerLimits>,
+    /// As it was when the connection was accepted.
+    pub(crate) listener: Arc<Listener>,
     pub(crate) deadline: Deadline,
     pub(crate) input: Buffer,
     pub(crate) head: RequestHead,
@@ -49,18 +53,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Client<C> {
     pub(crate) fn new(
         stream: C,
         peer: SocketAddr,
-        listener: Arc<str>,
-        limits: Arc<ListenerLimits>,
+        listener: Arc<Listener>,
         deadline: Deadline,
     ) -> Self {
         Self {
             stream,
             peer,
             peer_text: peer.ip().to_canonical().to_string().into_bytes(),
-            listener,
             deadline,
-            input: Buffer::new(limits.head_bytes_max + 1),
-            limits,
+            input: Buffer::new(listener.limits.head_bytes_max + 1),
+            listener,
             head: RequestHead::default(),
             has_head: false,
             response: ResponseHead::default(),
@@ -81,11 +83,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Client<C> {
         self.head.clear();
         self.has_head = false;
         let limits = Limits {
-            head_bytes_max: self.limits.head_bytes_max,
-            headers_max: self.limits.headers_max,
-            target_bytes_max: self.limits.target_bytes_max,
+            head_bytes_max: self.listener.limits.head_bytes_max,
+            headers_max: self.listener.limits.headers_max,
+            target_bytes_max: self.listener.limits.target_bytes_max,
         };
-        self.deadline.set(self.limits.timeout_idle);
+        self.deadline.set(self.listener.limits.timeout_idle);
         let mut is_idle = true;
         poll_fn(|cx| self.poll_head(cx, &limits, worker, &mut is_idle)).await
     }
@@ -100,25 +102,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Client<C> {
         loop {
             if !self.input.is_empty() {
                 if std::mem::take(is_idle) {
-                    self.deadline.set(self.limits.timeout_head);
+                    self.deadline.set(self.listener.limits.timeout_head);
                 }
                 let progress = self.head.advance(self.input.unread(), limits);
                 if progress.map_err(Error::Malformed)? == Progress::Complete {
                     self.has_head = true;
                     return Poll::Ready(Ok(true));
                 }
-            } else if worker.is_draining() && self.served > 0 {
-                return Poll::Ready(Ok(false));
+            } else if worker.is_draining() {
+                self.deadline.limit(DRAIN_GRACE);
             }
             match self.input.poll_fill(cx, &mut self.stream) {
                 Poll::Ready(Ok(bytes)) if bytes > 0 => {}
                 Poll::Ready(_) => return Poll::Ready(Ok(false)),
                 Poll::Pending if self.deadline.has_passed(cx) => {
-                    return Poll::Ready(if *is_idle {
-                        Ok(false)
-                    } else {
-                        Err(Error::SlowHead)
-                    });
+                    return Poll::Ready(if *is_idle { Ok(false) } else { Err(Error::SlowHead) });
                 }
                 Poll::Pending => return Poll::Pending,
             }
@@ -134,7 +132,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Client<C> {
 
     /// Writes what is in `down_out`. False when the client does not take it.
     pub(crate) async fn flush(&mut self) -> bool {
-        self.deadline.set(self.limits.timeout_idle);
+        self.deadline.set(self.listener.limits.timeout_idle);
         let mut written = 0;
         let is_written = poll_fn(|cx| {
             while written < self.down_out.len() {
@@ -161,11 +159,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Client<C> {
         self.input.clear();
         poll_fn(|cx| {
             if Pin::new(&mut self.stream).poll_shutdown(cx).is_pending() {
-                return if self.deadline.has_passed(cx) {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                };
+                return if self.deadline.has_passed(cx) { Poll::Ready(()) } else { Poll::Pending };
             }
             loop {
                 match self.input.poll_fill(cx, &mut self.stream) {

@@ -104,12 +104,7 @@ impl Error {
             Error::ResponseTruncated => ("response_truncated", Instance, 0, Never),
             Error::BodyTimeout => ("body_timeout", Instance, 0, Never),
         };
-        Row {
-            label,
-            blame,
-            status,
-            retry,
-        }
+        Row { label, blame, status, retry }
     }
 
     pub(crate) fn label(self) -> &'static str {
@@ -119,10 +114,7 @@ impl Error {
     /// Where the label is in [`ERROR_LABELS`].
     pub(crate) fn index(self) -> usize {
         let label = self.label();
-        ERROR_LABELS
-            .iter()
-            .position(|&known| known == label)
-            .unwrap_or(ERROR_LABELS.len())
+        ERROR_LABELS.iter().position(|&known| known == label).unwrap_or(ERROR_LABELS.len())
     }
 
     pub(crate) fn blame(self) -> Blame {
@@ -230,24 +222,14 @@ mod tests {
     fn the_labels_are_the_table() {
         let labels: Vec<_> = ALL.iter().map(|error| error.label()).collect();
         assert_eq!(labels, ERROR_LABELS);
-        assert!(
-            ALL.iter()
-                .enumerate()
-                .all(|(at, error)| error.index() == at)
-        );
+        assert!(ALL.iter().enumerate().all(|(at, error)| error.index() == at));
     }
 
     #[test]
     fn every_status_has_a_reason_and_only_instances_are_retried() {
         for error in ALL {
-            assert!(
-                error.status() == 0 || !reason(error.status()).is_empty(),
-                "{error:?}"
-            );
-            assert!(
-                error.retry() == Retry::Never || error.blame() != Blame::Client,
-                "{error:?}"
-            );
+            assert!(error.status() == 0 || !reason(error.status()).is_empty(), "{error:?}");
+            assert!(error.retry() == Retry::Never || error.blame() != Blame::Client, "{error:?}");
             assert!(!error.text().is_empty());
         }
     }

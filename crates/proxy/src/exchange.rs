@@ -19,11 +19,8 @@ use crate::pump::{Broken, Frames, Pump, Waits};
 use crate::timers::Deadline;
 
 /// The bounds on what an instance may send as a head.
-const RESPONSE_LIMITS: Limits = Limits {
-    head_bytes_max: RESPONSE_HEAD_BYTES_MAX,
-    headers_max: 256,
-    target_bytes_max: 0,
-};
+const RESPONSE_LIMITS: Limits =
+    Limits { head_bytes_max: RESPONSE_HEAD_BYTES_MAX, headers_max: 256, target_bytes_max: 0 };
 
 /// The two ends, their buffers and the time they have.
 pub(crate) struct Exchange<'a, C> {
@@ -79,11 +76,7 @@ enum State {
     /// No final response head yet.
     Head,
     /// The response body.
-    Body {
-        keeps_client: bool,
-        keeps_link: bool,
-        began_at: Option<Instant>,
-    },
+    Body { keeps_client: bool, keeps_link: bool, began_at: Option<Instant> },
 }
 
 /// Whom the exchange waits for, and hence which timeout applies.
@@ -117,19 +110,22 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
         poll_fn(move |cx| {
             let progress = match self.poll(cx, &mut state, &mut sent) {
                 Poll::Ready(result) => {
-                    let is_answered = state != State::Head;
+                    let is_answered = self.is_answered(state);
                     return Poll::Ready(result.map_err(|error| Failure { error, is_answered }));
                 }
                 Poll::Pending => self.party(state, sent),
             };
-            self.judge_time(cx, &mut party, progress).map(|error| {
-                Err(Failure {
-                    error,
-                    is_answered: state != State::Head,
-                })
-            })
+            let is_answered = self.is_answered(state);
+            let late = self.judge_time(cx, &mut party, progress);
+            late.map(|error| Err(Failure { error, is_answered }))
         })
         .await
+    }
+
+    /// Whether nothing else can be sent to the client, because it has got a part of something: of
+    /// the response, or of an interim one that it does not take.
+    fn is_answered(&self, state: State) -> bool {
+        state != State::Head || self.down.is_torn()
     }
 
     fn poll(
@@ -147,17 +143,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        let State::Body {
-            keeps_client,
-            keeps_link,
-            began_at,
-        } = *state
-        else {
+        let State::Body { keeps_client, keeps_link, began_at } = *state else {
             return Poll::Pending;
         };
-        let moved = self
-            .down
-            .poll(cx, &mut self.link.input, &mut self.link.stream, self.client);
+        let moved = self.down.poll(cx, &mut self.link.input, &mut self.link.stream, self.client);
         match moved {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(broken)) => Poll::Ready(Err(response_error(&broken))),
@@ -174,10 +163,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
     }
 
     fn poll_request(&mut self, cx: &mut Context<'_>, sent: &mut Sent) -> Result<(), Error> {
-        match self
-            .up
-            .poll(cx, self.client_in, self.client, &mut self.link.stream)
-        {
+        match self.up.poll(cx, self.client_in, self.client, &mut self.link.stream) {
             Poll::Pending => Ok(()),
             Poll::Ready(Ok(())) => {
                 *sent = Sent::All;
@@ -204,15 +190,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
             let parsed = if self.link.input.is_empty() {
                 Ok(Progress::Partial)
             } else {
-                self.head
-                    .advance(self.link.input.unread(), &RESPONSE_LIMITS)
+                self.head.advance(self.link.input.unread(), &RESPONSE_LIMITS)
             };
             match parsed.map_err(Error::BadResponse)? {
                 Progress::Complete if self.head.is_informational() => self.pass_informational(),
                 Progress::Complete => return Poll::Ready(self.begin_response(sent)),
                 Progress::Partial => match self.link.input.poll_fill(cx, &mut self.link.stream) {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(bytes)) if bytes > 0 => {}
+                    Poll::Ready(Ok(bytes)) if bytes > 0 => self.link.may_be_stale = false,
                     Poll::Ready(_) => return Poll::Ready(Err(Error::InstanceReset)),
                 },
             }
@@ -243,28 +228,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
         let keeps_client =
             self.asked.keep_alive && outward != ResponseFraming::Close && sent == Sent::All;
         let keeps_link = self.head.allows_keep_alive() && framing != Framing::UntilClose;
-        let edit = ResponseEdit {
-            client: self.asked.version,
-            keep_alive: keeps_client,
-            framing: outward,
-        };
-        write_response(
-            &mut self.down.out,
-            self.link.input.unread(),
-            self.head,
-            &edit,
-        );
+        let edit =
+            ResponseEdit { client: self.asked.version, keep_alive: keeps_client, framing: outward };
+        write_response(&mut self.down.out, self.link.input.unread(), self.head, &edit);
         self.link.input.consume(self.head.len());
         self.down.begin(framing, frames, u64::MAX);
-        self.down
-            .gather(&mut self.link.input)
-            .map_err(|broken| response_error(&broken))?;
+        self.down.gather(&mut self.link.input).map_err(|broken| response_error(&broken))?;
         let began_at = self.asked.wants_first_byte.then(Instant::now);
-        Ok(State::Body {
-            keeps_client,
-            keeps_link,
-            began_at,
-        })
+        Ok(State::Body { keeps_client, keeps_link, began_at })
     }
 
     fn party(&self, state: State, sent: Sent) -> Party {
@@ -294,11 +265,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
         if is_new || now != Party::InstanceHead {
             self.deadline.set(timeout);
         }
-        if self.deadline.has_passed(cx) {
-            Poll::Ready(error)
-        } else {
-            Poll::Pending
-        }
+        if self.deadline.has_passed(cx) { Poll::Ready(error) } else { Poll::Pending }
     }
 }
 

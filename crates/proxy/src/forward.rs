@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use http1::{Framing, Method, RequestEdit, write_request};
+use http1::{Framing, RequestEdit, write_request};
 use model::InFlight;
 use telemetry::Shard;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::client::Client;
 use crate::error::Error;
 use crate::exchange::{Asked, Exchange, Exchanged, Failure};
-use crate::idle::Link;
+use crate::idle::{Link, Parking};
 use crate::pump::{Broken, Frames, Pump};
 use crate::record::Record;
 use crate::snapshot::Place;
@@ -36,7 +36,8 @@ impl Attempt<'_> {
         record: &mut Record,
     ) -> Result<Exchanged, Failure> {
         let endpoint = self.begun.endpoint();
-        let mut link = match self.worker.idle.take(endpoint) {
+        let now_ms = self.worker.now_ms();
+        let mut link = match self.worker.idle.take(endpoint, parking(client), now_ms) {
             Some(link) => {
                 self.shard().reuse();
                 link
@@ -48,9 +49,7 @@ impl Attempt<'_> {
                 Ok(exchanged) => {
                     if exchanged.keeps_link {
                         let policy = &self.place.pool().service.http;
-                        self.worker
-                            .idle
-                            .park(endpoint, link, policy, self.worker.now_ms());
+                        self.worker.idle.park(endpoint, link, policy, self.worker.now_ms());
                     }
                     return Ok(exchanged);
                 }
@@ -69,11 +68,10 @@ impl Attempt<'_> {
         let timeout = self.place.pool().service.http.timeout_connect;
         let opened = Link::open(self.begun.endpoint(), timeout).await;
         record.connecting += began.elapsed();
-        self.shard().connect();
-        opened.map_err(|error| Failure {
-            error,
-            is_answered: false,
-        })
+        if opened.is_ok() {
+            self.shard().connect();
+        }
+        opened.map_err(|error| Failure { error, is_answered: false })
     }
 
     fn shard(&self) -> &Shard {
@@ -91,10 +89,7 @@ impl Attempt<'_> {
         let mut down = Pump::new(std::mem::take(&mut client.down_out));
         client.response.clear();
         let result = match prepare(client, &mut up, policy.body_bytes_max) {
-            Err(error) => Err(Failure {
-                error,
-                is_answered: false,
-            }),
+            Err(error) => Err(Failure { error, is_answered: false }),
             Ok(()) => {
                 if self.asked.wants_first_byte {
                     record.sent_at = Some(Instant::now());
@@ -107,7 +102,7 @@ impl Attempt<'_> {
                     down: &mut down,
                     head: &mut client.response,
                     deadline: &client.deadline,
-                    limits: &client.limits,
+                    limits: &client.listener.limits,
                     policy,
                     asked: self.asked,
                 };
@@ -129,10 +124,7 @@ where
     C: AsyncRead + AsyncWrite + Unpin,
 {
     let buffer = client.input.unread();
-    let is_ours = client
-        .head
-        .request_id()
-        .is_none_or(|id| id.of(buffer) != client.request_id);
+    let is_ours = client.head.request_id().is_none_or(|id| id.of(buffer) != client.request_id);
     let edit = RequestEdit {
         client: &client.peer_text,
         scheme: b"http",
@@ -152,9 +144,19 @@ where
     })
 }
 
-/// Whether the connection had gone stale while it was parked: it was reused, brought nothing, and
-/// the request is whole and may be repeated. Then it says nothing about the instance.
+/// Which parked connections will do for the request that the client is at. The instance may close
+/// one at this very moment, and then this is the end of a request that cannot be sent again.
+fn parking<C>(client: &Client<C>) -> Parking {
+    if client.head.framing() == Framing::None && client.head.method().is_idempotent() {
+        Parking::Any
+    } else {
+        Parking::Fresh
+    }
+}
+
+/// Whether the connection had gone stale while it was parked: it has brought nothing since, and the
+/// request is whole and may be repeated. Then it says nothing about the instance.
 fn is_stale<C>(link: &Link, client: &Client<C>, failure: Failure) -> bool {
-    let repeatable = client.has_head && client.head.method() != Method::Other;
-    link.is_reused && failure.error == Error::InstanceReset && repeatable
+    let repeatable = client.has_head && client.head.method().is_idempotent();
+    link.may_be_stale && failure.error == Error::InstanceReset && repeatable
 }

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use model::{InstanceId, Listener, ListenerLimits, Table, Time};
+use model::{InstanceId, Listener, Table, Time};
 use telemetry::{AccessLog, Registry};
 use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
@@ -41,6 +41,8 @@ pub struct Proxy {
     registry: Arc<Registry>,
     workers: usize,
     next_id: AtomicU64,
+    /// Workers that may still accept a connection.
+    accepting: Arc<AtomicUsize>,
 }
 
 /// Publishes tables to all workers.
@@ -52,7 +54,7 @@ pub struct Publisher {
 
 /// Listeners that were bound and not yet put into use. Dropping it unbinds the new ones.
 pub struct Prepared {
-    acceptors: Vec<(Arc<Acceptor>, Arc<ListenerLimits>)>,
+    acceptors: Vec<(Arc<Acceptor>, Arc<Listener>)>,
 }
 
 /// Starts the worker threads. Nothing is listened on yet, and the table is empty.
@@ -67,6 +69,7 @@ pub fn spawn(settings: &Settings) -> io::Result<Proxy> {
     let orders = watch::Sender::new(Arc::new(Orders::default()));
     let workers = settings.workers.max(1);
     let epoch = (wall_clock(), Instant::now());
+    let accepting = Arc::new(AtomicUsize::new(workers));
     let mut threads = Vec::with_capacity(workers);
     for number in 0..workers {
         let parts = Parts {
@@ -77,6 +80,7 @@ pub fn spawn(settings: &Settings) -> io::Result<Proxy> {
             access: settings.access.as_ref().map(|log| log.writer()),
             unreachable: Arc::clone(&settings.unreachable),
             orders: orders.subscribe(),
+            accepting: Arc::clone(&accepting),
             epoch,
         };
         threads.push(start(parts)?);
@@ -88,6 +92,7 @@ pub fn spawn(settings: &Settings) -> io::Result<Proxy> {
         registry: Arc::clone(&settings.registry),
         workers,
         next_id: AtomicU64::new(1),
+        accepting,
     })
 }
 
@@ -139,7 +144,8 @@ impl Proxy {
         let mut acceptors = Vec::with_capacity(listeners.len());
         for listener in listeners.values() {
             let is_same = |a: &&Arc<Acceptor>| {
-                a.bind == listener.bind && (a.bind.port() != 0 || *a.name == *listener.name)
+                a.bind == listener.bind
+                    && (a.bind.port() != 0 || a.listener.load().name == listener.name)
             };
             let acceptor = match now.acceptors.iter().find(is_same) {
                 Some(bound) => Arc::clone(bound),
@@ -148,7 +154,7 @@ impl Proxy {
                     Arc::new(Acceptor::bind(id, listener, self.workers)?)
                 }
             };
-            acceptors.push((acceptor, Arc::new(listener.limits.clone())));
+            acceptors.push((acceptor, Arc::clone(listener)));
         }
         Ok(Prepared { acceptors })
     }
@@ -158,22 +164,17 @@ impl Proxy {
     pub fn commit(&self, prepared: Prepared) {
         let stage = self.orders.borrow().stage;
         let mut acceptors = Vec::with_capacity(prepared.acceptors.len());
-        for (acceptor, limits) in prepared.acceptors {
-            acceptor.limits.store(limits);
+        for (acceptor, listener) in prepared.acceptors {
+            acceptor.listener.store(listener);
             acceptors.push(acceptor);
         }
-        self.orders
-            .send_replace(Arc::new(Orders { acceptors, stage }));
+        self.orders.send_replace(Arc::new(Orders { acceptors, stage }));
     }
 
     /// Where it accepts, by the listener's name; a configured port 0 is resolved.
     pub fn addresses(&self) -> Vec<(Box<str>, SocketAddr)> {
         let orders = self.orders.borrow();
-        orders
-            .acceptors
-            .iter()
-            .map(|a| (Box::from(&*a.name), a.local))
-            .collect()
+        orders.acceptors.iter().map(|a| (a.listener.load().name.clone(), a.local)).collect()
     }
 
     /// Stops accepting, closes idle connections, lets requests finish, and returns when no
@@ -182,7 +183,7 @@ impl Proxy {
         self.advance(Stage::Draining);
         let open = || self.registry.process().connections_open();
         let is_over = async {
-            while open() > 0 {
+            while self.accepting.load(Ordering::Acquire) > 0 || open() > 0 {
                 tokio::time::sleep(DRAIN_POLL).await;
             }
         };
@@ -206,8 +207,7 @@ impl Proxy {
 
     fn advance(&self, stage: Stage) {
         let acceptors = self.orders.borrow().acceptors.clone();
-        self.orders
-            .send_replace(Arc::new(Orders { acceptors, stage }));
+        self.orders.send_replace(Arc::new(Orders { acceptors, stage }));
     }
 }
 
@@ -218,8 +218,6 @@ impl Drop for Proxy {
 }
 
 fn wall_clock() -> Time {
-    let since_epoch = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Time::from_ms(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }

@@ -17,13 +17,27 @@ use crate::error::Error;
 /// Largest response head of an instance: the same bound as the default of a request head.
 pub(crate) const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
 
+/// For how long a parked connection is as good as new: the most impatient servers in use close one
+/// after two seconds.
+const FRESH_MS: u64 = 1000;
+
+/// Which parked connections will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parking {
+    /// Any: if it turns out to be stale, the request is sent again.
+    Any,
+    /// Only one that is too fresh to be stale: the request cannot be sent again.
+    Fresh,
+}
+
 /// A connection to an instance.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) stream: TcpStream,
     pub(crate) input: Buffer,
-    /// Whether a request went over it before: then a reset may only mean that it had gone stale.
-    pub(crate) is_reused: bool,
+    /// Whether it was parked and nothing has come on it since: then its end says nothing about the
+    /// instance but that it did not wait any longer for a request.
+    pub(crate) may_be_stale: bool,
 }
 
 /// The idle connections of one worker, by endpoint.
@@ -42,6 +56,7 @@ struct Stack {
 #[derive(Debug)]
 struct Parked {
     link: Link,
+    parked_ms: u64,
     expires_ms: u64,
 }
 
@@ -60,11 +75,7 @@ impl Link {
         if let Err(error) = stream.set_nodelay(true) {
             return Err(connect_error(endpoint, &error));
         }
-        Ok(Self {
-            stream,
-            input: Buffer::new(RESPONSE_HEAD_BYTES_MAX),
-            is_reused: false,
-        })
+        Ok(Self { stream, input: Buffer::new(RESPONSE_HEAD_BYTES_MAX + 1), may_be_stale: false })
     }
 
     /// Whether nothing came on it since it was parked: neither a close nor a stray byte. Costs no
@@ -83,10 +94,13 @@ impl Link {
 
 impl Idle {
     /// Takes the most recently used connection to the endpoint that is still good.
-    pub(crate) fn take(&self, endpoint: &Endpoint) -> Option<Link> {
+    pub(crate) fn take(&self, endpoint: &Endpoint, parking: Parking, now_ms: u64) -> Option<Link> {
         let mut stacks = self.stacks.borrow_mut();
         let stack = stacks.get_mut(&endpoint.key)?;
-        while let Some(parked) = stack.parked.pop() {
+        let will_do = |parked: &mut Parked| {
+            parking == Parking::Any || now_ms.saturating_sub(parked.parked_ms) < FRESH_MS
+        };
+        while let Some(parked) = stack.parked.pop_if(will_do) {
             if parked.link.is_quiet() {
                 return Some(parked.link);
             }
@@ -106,19 +120,16 @@ impl Idle {
             return;
         }
         let mut stacks = self.stacks.borrow_mut();
-        let stack = stacks.entry(endpoint.key).or_insert_with(|| Stack {
-            endpoint: Arc::clone(endpoint),
-            parked: Vec::new(),
-        });
+        let stack = stacks
+            .entry(endpoint.key)
+            .or_insert_with(|| Stack { endpoint: Arc::clone(endpoint), parked: Vec::new() });
         if stack.parked.len() >= policy.idle_max {
             return;
         }
-        link.is_reused = true;
+        link.may_be_stale = true;
         let idle_ms = u64::try_from(policy.timeout_idle.as_millis()).unwrap_or(u64::MAX);
-        stack.parked.push(Parked {
-            link,
-            expires_ms: now_ms.saturating_add(idle_ms),
-        });
+        let expires_ms = now_ms.saturating_add(idle_ms);
+        stack.parked.push(Parked { link, parked_ms: now_ms, expires_ms });
     }
 
     /// Closes what has idled too long, and everything to instances that are going: a server that
@@ -149,5 +160,45 @@ fn connect_error(endpoint: &Endpoint, error: &io::Error) -> Error {
                 "no connection to the instance could be opened");
             Error::ConnectFailed
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: HttpPolicy = HttpPolicy {
+        timeout_connect: Duration::from_secs(10),
+        timeout_response: Duration::ZERO,
+        timeout_body: Duration::ZERO,
+        body_bytes_max: 0,
+        retries_max: 0,
+        waiting_max: 0,
+        timeout_wait: Duration::ZERO,
+        idle_max: 2,
+        timeout_idle: Duration::from_millis(5000),
+    };
+
+    #[tokio::test]
+    async fn only_what_may_be_repeated_goes_over_an_old_connection() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let endpoint = Arc::new(Endpoint::new("shop.1".parse().unwrap(), 1, addr, 1));
+        let idle = Idle::default();
+        let park = async |now_ms| {
+            let link = Link::open(&endpoint, POLICY.timeout_connect).await.unwrap();
+            idle.park(&endpoint, link, &POLICY, now_ms);
+        };
+        let take = |parking, now_ms| idle.take(&endpoint, parking, now_ms).is_some();
+        park(0).await;
+        assert!(!take(Parking::Fresh, FRESH_MS), "too old, and left where it was");
+        assert!(take(Parking::Any, FRESH_MS));
+        park(0).await;
+        park(500).await;
+        park(900).await;
+        assert!(take(Parking::Fresh, FRESH_MS + 499), "the third was one too many");
+        assert!(!take(Parking::Fresh, FRESH_MS + 499));
+        idle.prune(5000);
+        assert!(!take(Parking::Any, 5000), "it has expired");
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use arc_swap::ArcSwap;
-use model::{Listener, ListenerLimits};
+use model::Listener;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -27,14 +27,14 @@ const BACKLOG: i32 = 4096;
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     pub(crate) id: u64,
-    pub(crate) name: Arc<str>,
     /// As configured, possibly with port 0.
     pub(crate) bind: SocketAddr,
     /// As it is.
     pub(crate) local: SocketAddr,
+    /// Its name and its limits, which a reload may change.
+    pub(crate) listener: ArcSwap<Listener>,
     /// Connections open now, over all workers.
-    pub(crate) open: AtomicU32,
-    pub(crate) limits: ArcSwap<ListenerLimits>,
+    open: AtomicU32,
     sockets: Vec<Mutex<Option<std::net::TcpListener>>>,
 }
 
@@ -50,7 +50,7 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
-/// Counts a connection while it is open.
+/// Counts a connection while it is open, and gives up the room that was taken for it.
 struct Opened {
     acceptor: Arc<Acceptor>,
     worker: Rc<Worker>,
@@ -61,27 +61,22 @@ impl Acceptor {
     ///
     /// # Errors
     /// [`ListenError`] with what to do about it. Nothing stays bound then.
-    pub(crate) fn bind(id: u64, listener: &Listener, workers: usize) -> Result<Self, ListenError> {
-        let failed = |source| ListenError {
-            listener: listener.name.clone(),
-            addr: listener.bind,
-            source,
-        };
+    pub(crate) fn bind(
+        id: u64,
+        listener: &Arc<Listener>,
+        workers: usize,
+    ) -> Result<Self, ListenError> {
+        let failed =
+            |source| ListenError { listener: listener.name.clone(), addr: listener.bind, source };
         let sockets = bind_all(listener.bind, workers).map_err(failed)?;
-        let local = sockets
-            .first()
-            .map_or(Ok(listener.bind), std::net::TcpListener::local_addr);
+        let local = sockets.first().map_or(Ok(listener.bind), std::net::TcpListener::local_addr);
         Ok(Self {
             id,
-            name: Arc::from(&*listener.name),
             bind: listener.bind,
             local: local.map_err(failed)?,
+            listener: ArcSwap::new(Arc::clone(listener)),
             open: AtomicU32::new(0),
-            limits: ArcSwap::from_pointee(listener.limits.clone()),
-            sockets: sockets
-                .into_iter()
-                .map(|socket| Mutex::new(Some(socket)))
-                .collect(),
+            sockets: sockets.into_iter().map(|socket| Mutex::new(Some(socket))).collect(),
         })
     }
 
@@ -89,6 +84,20 @@ impl Acceptor {
         let slot = self.sockets.get(worker).ok_or(io::ErrorKind::NotFound)?;
         let socket = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         TcpListener::from_std(socket.ok_or(io::ErrorKind::NotFound)?)
+    }
+
+    /// Takes room for one connection, unless none is left.
+    fn enter(&self) -> bool {
+        let is_room =
+            self.open.fetch_add(1, Ordering::Relaxed) < self.listener.load().limits.connections_max;
+        if !is_room {
+            self.leave();
+        }
+        is_room
+    }
+
+    fn leave(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -98,7 +107,8 @@ pub(crate) async fn accept(worker: Rc<Worker>, acceptor: Arc<Acceptor>, stop: Rc
     let listener = match acceptor.take_socket(worker.number) {
         Ok(listener) => listener,
         Err(error) => {
-            tracing::error!(listener = %acceptor.name, %error, "a worker could not listen");
+            let listener = &acceptor.listener.load().name;
+            tracing::error!(%listener, %error, "a worker could not listen");
             return;
         }
     };
@@ -111,68 +121,93 @@ pub(crate) async fn accept(worker: Rc<Worker>, acceptor: Arc<Acceptor>, stop: Rc
         match accepted {
             Ok((stream, peer)) => spawn(&worker, &acceptor, stream, peer),
             Err(error) => {
+                report(&acceptor, &error);
                 // Mostly no file descriptors left: accepting again at once would spin.
-                tracing::warn!(listener = %acceptor.name, %error,
-                    "a connection could not be accepted; raise the limit of open files (ulimit -n)");
                 worker.ticked.notified().await;
             }
         }
     }
-    let mut drain = poll_fn(|cx| match listener.poll_accept(cx) {
-        Poll::Ready(Ok(accepted)) => Poll::Ready(Some(accepted)),
-        Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
-    });
-    while let Some((stream, peer)) = (&mut drain).await {
-        spawn(&worker, &acceptor, stream, peer);
+    if let Err(error) = accept_rest(&worker, &acceptor, listener) {
+        report(&acceptor, &error);
     }
 }
 
-/// The next connection, once there is room for one.
+/// The next connection, with room taken for it once there is some. Looking for room and taking it
+/// are one step, so that two workers do not count on the same.
 async fn accept_one(
     worker: &Worker,
     acceptor: &Acceptor,
     listener: &TcpListener,
 ) -> io::Result<(TcpStream, SocketAddr)> {
-    while acceptor.open.load(Ordering::Relaxed) >= acceptor.limits.load().connections_max {
-        worker.ticked.notified().await;
+    loop {
+        let accepted = poll_fn(|cx| {
+            if !acceptor.enter() {
+                return Poll::Ready(None);
+            }
+            let accepted = listener.poll_accept(cx);
+            if !matches!(accepted, Poll::Ready(Ok(_))) {
+                acceptor.leave();
+            }
+            accepted.map(Some)
+        });
+        match accepted.await {
+            Some(accepted) => return accepted,
+            None => worker.ticked.notified().await,
+        }
     }
-    listener.accept().await
 }
 
+/// Accepts what the kernel has completed, asking the kernel itself: the runtime hears of it later.
+/// This may be more than the limit allows, but nobody else can take it any more.
+fn accept_rest(
+    worker: &Rc<Worker>,
+    acceptor: &Arc<Acceptor>,
+    listener: TcpListener,
+) -> io::Result<()> {
+    let listener = listener.into_std()?;
+    loop {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                stream.set_nonblocking(true)?;
+                let stream = TcpStream::from_std(stream)?;
+                acceptor.open.fetch_add(1, Ordering::Relaxed);
+                spawn(worker, acceptor, stream, peer);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn report(acceptor: &Acceptor, error: &io::Error) {
+    let listener = &acceptor.listener.load().name;
+    tracing::warn!(%listener, %error,
+        "a connection could not be accepted; more open files may help (ulimit -n)");
+}
+
+/// Serves a connection for which room was taken.
 fn spawn(worker: &Rc<Worker>, acceptor: &Arc<Acceptor>, stream: TcpStream, peer: SocketAddr) {
     let opened = Opened::new(acceptor, worker);
-    let limits = acceptor.limits.load_full();
-    let name = Arc::clone(&acceptor.name);
+    let listener = acceptor.listener.load_full();
     tokio::task::spawn_local(async move {
         let deadline = opened.worker.timers.deadline();
-        let client = Client::new(stream, peer, name, limits, deadline);
+        let client = Client::new(stream, peer, listener, deadline);
         serve(client, &opened.worker).await;
     });
 }
 
 impl Opened {
     fn new(acceptor: &Arc<Acceptor>, worker: &Rc<Worker>) -> Self {
-        acceptor.open.fetch_add(1, Ordering::Relaxed);
-        worker
-            .registry
-            .process()
-            .worker(worker.number)
-            .connection_opened();
-        Self {
-            acceptor: Arc::clone(acceptor),
-            worker: Rc::clone(worker),
-        }
+        worker.registry.process().worker(worker.number).connection_opened();
+        Self { acceptor: Arc::clone(acceptor), worker: Rc::clone(worker) }
     }
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        self.acceptor.open.fetch_sub(1, Ordering::Relaxed);
-        self.worker
-            .registry
-            .process()
-            .worker(self.worker.number)
-            .connection_closed();
+        self.acceptor.leave();
+        self.worker.registry.process().worker(self.worker.number).connection_closed();
     }
 }
 
@@ -182,9 +217,7 @@ fn bind_all(addr: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpListe
     drop(bind_socket(addr, Sharing::Alone)?);
     let mut sockets: Vec<std::net::TcpListener> = Vec::with_capacity(count);
     for _ in 0..count {
-        let addr = sockets
-            .first()
-            .map_or(Ok(addr), std::net::TcpListener::local_addr)?;
+        let addr = sockets.first().map_or(Ok(addr), std::net::TcpListener::local_addr)?;
         let socket = bind_socket(addr, Sharing::Workers)?;
         socket.listen(BACKLOG)?;
         sockets.push(socket.into());

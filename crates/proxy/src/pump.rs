@@ -95,6 +95,11 @@ impl Pump {
         self.out
     }
 
+    /// Whether the receiver has got a part of what is in `out`, and not all of it.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.written > 0
+    }
+
     /// Bytes that wait to be written.
     fn pending(&self) -> usize {
         self.out.len() - self.written + self.span + self.skip

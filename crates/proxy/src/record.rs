@@ -79,19 +79,10 @@ impl Record {
                 shard.error(error.index());
             }
         } else if let Some(error) = self.error {
-            worker
-                .registry
-                .process()
-                .worker(worker.number)
-                .error(error.index());
+            worker.registry.process().worker(worker.number).error(error.index());
         }
         if worker.has_access_log() {
-            self.log(
-                &asker(client),
-                worker,
-                series.map_or("", |(_, name)| name),
-                duration,
-            );
+            self.log(&asker(client), worker, series.map_or("", |(_, name)| name), duration);
         }
     }
 
@@ -127,18 +118,12 @@ impl Record {
 fn asker<C>(client: &Client<C>) -> Asker<'_> {
     let text = |span: Span| span.of(&client.head_copy);
     let field = |name: &[u8]| {
-        let mut others = client
-            .head
-            .fields()
-            .iter()
-            .filter(|f| f.known == Known::Other);
-        others
-            .find(|f| text(f.name).eq_ignore_ascii_case(name))
-            .map(|f| text(f.value))
+        let mut others = client.head.fields().iter().filter(|f| f.known == Known::Other);
+        others.find(|f| text(f.name).eq_ignore_ascii_case(name)).map(|f| text(f.value))
     };
     Asker {
         peer: client.peer,
-        listener: &client.listener,
+        listener: &client.listener.name,
         method: text(client.head.method_span()),
         target: text(client.head.target()),
         host: text(client.head.authority()),

@@ -20,11 +20,7 @@ impl Reply<'_> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let status = self.error.status();
         let text = self.error.text();
-        let connection = if self.keep_alive {
-            "keep-alive"
-        } else {
-            "close"
-        };
+        let connection = if self.keep_alive { "keep-alive" } else { "close" };
         // Writing to a Vec cannot fail; a short answer would still be closed by length.
         let written = write!(
             out,
@@ -68,7 +64,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
-             Content-Length: 37\r\nHerder-Error: no_instance\r\nConnection: keep-alive\r\n\
+             Content-Length: 36\r\nHerder-Error: no_instance\r\nConnection: keep-alive\r\n\
              Retry-After: 1\r\nX-Request-Id: abc\r\n\r\nno instance of the service is ready\n"
         );
     }

@@ -7,10 +7,7 @@ use model::{HostPattern, Table};
 /// `path` may have a query.
 pub(crate) fn route(table: &Table, host: &[u8], path: &[u8]) -> Option<usize> {
     let host = host.strip_suffix(b".").unwrap_or(host);
-    let end = path
-        .iter()
-        .position(|&byte| byte == b'?')
-        .unwrap_or(path.len());
+    let end = path.iter().position(|&byte| byte == b'?').unwrap_or(path.len());
     let path = &path[..end];
     let found = table
         .routes
@@ -56,11 +53,7 @@ mod tests {
             })
             .collect();
         routes.sort_by_key(Route::precedence);
-        Table {
-            version: 1,
-            routes,
-            pools: Vec::new(),
-        }
+        Table { version: 1, routes, pools: Vec::new() }
     }
 
     #[test]
@@ -74,11 +67,7 @@ mod tests {
             (Some("*.eu.example.com"), "/"),
         ]);
         let check = |host: &str, path: &str, expected: Option<usize>| {
-            assert_eq!(
-                route(&table, host.as_bytes(), path.as_bytes()),
-                expected,
-                "{host} {path}"
-            );
+            assert_eq!(route(&table, host.as_bytes(), path.as_bytes()), expected, "{host} {path}");
         };
         check("", "/", Some(0));
         check("other.org", "/apix", Some(0));

@@ -57,16 +57,9 @@ where
     record.bytes_in = u64::try_from(client.head.len()).unwrap_or(0);
     let snapshot = worker.snapshot();
     let buffer = client.input.unread();
-    let found = route(
-        &snapshot.table,
-        client.head.host(buffer),
-        client.head.path(buffer),
-    );
+    let found = route(&snapshot.table, client.head.host(buffer), client.head.path(buffer));
     let Some(at) = found else {
-        let failure = Failure {
-            error: Error::NoRoute,
-            is_answered: false,
-        };
+        let failure = Failure { error: Error::NoRoute, is_answered: false };
         let after = settle(client, worker, &mut record, Err(failure)).await;
         record.end(client, worker, None);
         return after;
@@ -74,11 +67,7 @@ where
     let mut place = Place { snapshot, at };
     let result = dispatch(client, worker, &mut place, &mut record).await;
     let after = settle(client, worker, &mut record, result).await;
-    record.end(
-        client,
-        worker,
-        Some((place.series(), place.pool().service.name.as_str())),
-    );
+    record.end(client, worker, Some((place.series(), place.pool().service.name.as_str())));
     after
 }
 
@@ -100,10 +89,7 @@ where
     };
     let policy = place.pool().service.http;
     if matches!(client.head.framing(), Framing::Length(bytes) if bytes > policy.body_bytes_max) {
-        return Err(Failure {
-            error: Error::BodyTooLarge,
-            is_answered: false,
-        });
+        return Err(Failure { error: Error::BodyTooLarge, is_answered: false });
     }
     let _in_service = InService::begin(place, worker.number);
     let mut tried = Vec::new();
@@ -112,20 +98,15 @@ where
         let begun = match pick(worker, place, &tried, record).await {
             Ok(begun) => begun,
             Err(error) => {
-                return Err(failed.unwrap_or(Failure {
-                    error,
-                    is_answered: false,
-                }));
+                return Err(failed.unwrap_or(Failure { error, is_answered: false }));
             }
         };
+        if record.attempts > 0 {
+            place.series().worker(worker.number).retry();
+        }
         record.attempts += 1;
         record.instance = Some(begun.endpoint().id.clone());
-        let attempt = Attempt {
-            worker,
-            place,
-            begun: &begun,
-            asked,
-        };
+        let attempt = Attempt { worker, place, begun: &begun, asked };
         let failure = match attempt.forward(client, record).await {
             Ok(exchanged) => return Ok(exchanged),
             Err(failure) => failure,
@@ -135,7 +116,6 @@ where
             return Err(failure);
         }
         tried.push(begun.endpoint().key);
-        place.series().worker(worker.number).retry();
         failed = Some(failure);
     }
 }
@@ -195,10 +175,10 @@ where
         Ok(exchanged) => {
             record.first_byte_at = exchanged.first_byte_at;
             return match exchanged {
-                Exchanged {
-                    keeps_client: true, ..
-                } => After::KeepAlive,
+                Exchanged { keeps_client: true, .. } => After::KeepAlive,
                 Exchanged { is_early: true, .. } => After::Linger,
+                // More of what is pipelined behind the last request may be on its way.
+                _ if !client.input.is_empty() => After::Linger,
                 _ => After::Close,
             };
         }
@@ -212,14 +192,9 @@ where
     if record.status == 0 {
         return After::Close;
     }
-    let keep_alive = whole_request && worker.keeps_alive(client);
-    if !reply(client, record, keep_alive).await {
-        After::Close
-    } else if keep_alive {
-        After::KeepAlive
-    } else {
-        After::Linger
-    }
+    let keeps_alive = whole_request && worker.keeps_alive(client);
+    let then = if keeps_alive { After::KeepAlive } else { After::Linger };
+    reply(client, record, failure.error, then).await
 }
 
 /// Answers a head that cannot be read; where the next one begins is unknown, so none follows.
@@ -233,31 +208,25 @@ where
     record.error = Some(error);
     record.status = error.status();
     record.bytes_in = u64::try_from(client.input.unread().len()).unwrap_or(0);
-    let is_written = reply(client, &mut record, false).await;
+    let after = reply(client, &mut record, error, After::Linger).await;
     record.end(client, worker, None);
-    if is_written {
-        After::Linger
-    } else {
-        After::Close
-    }
+    after
 }
 
-async fn reply<C>(client: &mut Client<C>, record: &mut Record, keep_alive: bool) -> bool
+/// Sends an error of the table. What is to become of the connection then is `then`, if the client
+/// takes the answer.
+async fn reply<C>(client: &mut Client<C>, record: &mut Record, error: Error, then: After) -> After
 where
     C: AsyncRead + AsyncWrite + Unpin,
 {
-    let Some(error) = record.error else {
-        return true;
-    };
-    let head_only = client.head.method() == Method::Head;
     client.down_out.clear();
     let reply = Reply {
         error,
         request_id: &client.request_id,
-        keep_alive,
-        head_only,
+        keep_alive: then == After::KeepAlive,
+        head_only: client.head.method() == Method::Head,
     };
     reply.write(&mut client.down_out);
     record.bytes_out += u64::try_from(client.down_out.len()).unwrap_or(0);
-    client.flush().await
+    if client.flush().await { then } else { After::Close }
 }

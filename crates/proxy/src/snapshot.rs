@@ -30,14 +30,8 @@ pub(crate) struct InService {
 
 impl Snapshot {
     pub(crate) fn of(table: &Arc<Table>, registry: &Registry) -> Self {
-        let series = table
-            .pools
-            .iter()
-            .map(|pool| registry.service(pool.slot, &pool.service.name));
-        Self {
-            series: series.collect(),
-            table: Arc::clone(table),
-        }
+        let series = table.pools.iter().map(|pool| registry.service(pool.slot, &pool.service.name));
+        Self { series: series.collect(), table: Arc::clone(table) }
     }
 }
 
@@ -54,10 +48,7 @@ impl Place {
 impl InService {
     pub(crate) fn begin(place: &Place, worker: usize) -> Self {
         place.series().worker(worker).begin();
-        Self {
-            place: place.clone(),
-            worker,
-        }
+        Self { place: place.clone(), worker }
     }
 }
 

@@ -37,11 +37,7 @@ struct Slot {
 
 impl Timers {
     pub(crate) fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            now_ms: Cell::new(0),
-            slots: RefCell::default(),
-        }
+        Self { start: Instant::now(), now_ms: Cell::new(0), slots: RefCell::default() }
     }
 
     /// A deadline that is not set.
@@ -53,10 +49,7 @@ impl Timers {
             waker: RefCell::default(),
         });
         slots.push(Rc::clone(&slot));
-        Deadline {
-            timers: Rc::clone(self),
-            slot,
-        }
+        Deadline { timers: Rc::clone(self), slot }
     }
 
     /// Milliseconds since the worker began, as of the last tick.
@@ -68,12 +61,7 @@ impl Timers {
     pub(crate) fn tick(&self) {
         let now_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(NEVER - 1);
         self.now_ms.set(now_ms);
-        for slot in self
-            .slots
-            .borrow()
-            .iter()
-            .filter(|slot| slot.expires_ms.get() <= now_ms)
-        {
+        for slot in self.slots.borrow().iter().filter(|slot| slot.expires_ms.get() <= now_ms) {
             slot.wake();
         }
     }
@@ -91,9 +79,14 @@ impl Deadline {
     /// the coarse clock may be that old.
     pub(crate) fn set(&self, after: Duration) {
         let ms = u64::try_from(after.saturating_add(TICK).as_millis()).unwrap_or(NEVER);
-        self.slot
-            .expires_ms
-            .set(self.timers.now_ms().saturating_add(ms));
+        self.slot.expires_ms.set(self.timers.now_ms().saturating_add(ms));
+    }
+
+    /// Brings the deadline forward to `after` from now, unless it is sooner.
+    pub(crate) fn limit(&self, after: Duration) {
+        let before = self.slot.expires_ms.get();
+        self.set(after);
+        self.slot.expires_ms.set(self.slot.expires_ms.get().min(before));
     }
 
     /// Whether the deadline has passed; if not, the task of `cx` is woken when it does.
@@ -102,10 +95,7 @@ impl Deadline {
             return true;
         }
         let mut waker = self.slot.waker.borrow_mut();
-        if waker
-            .as_ref()
-            .is_none_or(|waker| !waker.will_wake(cx.waker()))
-        {
+        if waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
         }
         false
@@ -161,9 +151,7 @@ mod tests {
 
     #[test]
     fn dropping_one_keeps_the_others() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let timers = Rc::new(runtime.block_on(async { Timers::new() }));
         let mut deadlines: Vec<_> = (0..5).map(|_| timers.deadline()).collect();
         drop(deadlines.remove(1));

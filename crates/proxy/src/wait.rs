@@ -44,7 +44,7 @@ pub(crate) async fn wait(
     let ready = async {
         loop {
             changes.borrow_and_update();
-            let newest = worker.place_of(slot).ok_or(Error::NoRoute)?;
+            let newest = worker.place_of(slot, &place.pool().service.name).ok_or(Error::NoRoute)?;
             if let Some(begun) = worker.pick(newest.pool(), tried) {
                 return Ok((newest, begun));
             }
@@ -54,9 +54,7 @@ pub(crate) async fn wait(
         }
     };
     let timeout = policy.timeout_wait.max(Duration::from_millis(1));
-    tokio::time::timeout(timeout, ready)
-        .await
-        .unwrap_or(Err(Error::NoInstance))
+    tokio::time::timeout(timeout, ready).await.unwrap_or(Err(Error::NoInstance))
 }
 
 fn enter<'a>(
@@ -74,10 +72,5 @@ fn enter<'a>(
     }
     waiting[slot] += 1;
     shard.waiting(1);
-    Ok(Waiting {
-        worker,
-        slot,
-        shard,
-        since: Instant::now(),
-    })
+    Ok(Waiting { worker, slot, shard, since: Instant::now() })
 }

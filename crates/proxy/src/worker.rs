@@ -5,12 +5,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, Cache};
-use model::{InFlight, InstanceId, Pool, Table, Time};
+use http1::Known;
+use model::{InFlight, InstanceId, Pool, ServiceName, Table, Time};
 use telemetry::{AccessWriter, Line, Registry};
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 
 use crate::client::Client;
 use crate::idle::Idle;
@@ -48,6 +51,8 @@ pub(crate) struct Parts {
     pub(crate) access: Option<AccessWriter>,
     pub(crate) unreachable: Arc<dyn Fn(&InstanceId) + Send + Sync>,
     pub(crate) orders: watch::Receiver<Arc<Orders>>,
+    /// Workers that may still accept a connection; one less when this one is draining.
+    pub(crate) accepting: Arc<AtomicUsize>,
     /// The wall clock and the monotonic clock at one moment.
     pub(crate) epoch: (Time, Instant),
 }
@@ -76,32 +81,35 @@ pub(crate) struct Worker {
 /// Runs a worker until it is told to stop.
 pub(crate) async fn run(parts: Parts) {
     let mut orders = parts.orders.clone();
+    let workers_accepting = Arc::clone(&parts.accepting);
     let worker = Rc::new(Worker::new(parts));
     let ticker = tokio::task::spawn_local(tick(Rc::clone(&worker)));
-    let mut accepting: HashMap<u64, Rc<Notify>> = HashMap::new();
+    let mut accepting: HashMap<u64, Accepting> = HashMap::new();
     loop {
         let now = Arc::clone(&orders.borrow_and_update());
         if now.stage == Stage::Stopped {
             break;
         }
-        accepting.retain(|&id, stop| {
-            let stays = now.stage == Stage::Serving && now.acceptors.iter().any(|a| a.id == id);
-            if !stays {
-                stop.notify_one();
-            }
-            stays
-        });
-        for acceptor in now.acceptors.iter().filter(|_| now.stage == Stage::Serving) {
-            accepting.entry(acceptor.id).or_insert_with(|| {
-                let stop = Rc::new(Notify::new());
-                let (worker, acceptor) = (Rc::clone(&worker), Arc::clone(acceptor));
-                tokio::task::spawn_local(accept(worker, acceptor, Rc::clone(&stop)));
-                stop
+        if !worker.is_draining() {
+            accepting.retain(|&id, one| {
+                let stays = now.acceptors.iter().any(|acceptor| acceptor.id == id);
+                if !stays {
+                    one.stop.notify_one();
+                }
+                stays
             });
+            for acceptor in &now.acceptors {
+                let begin = || Accepting::begin(&worker, acceptor);
+                accepting.entry(acceptor.id).or_insert_with(begin);
+            }
         }
-        if now.stage == Stage::Draining {
+        if now.stage == Stage::Draining && !worker.is_draining() {
             worker.is_draining.set(true);
             worker.timers.wake_all();
+            for (_, one) in accepting.drain() {
+                one.end().await;
+            }
+            workers_accepting.fetch_sub(1, Ordering::Release);
         }
         if orders.changed().await.is_err() {
             break;
@@ -120,6 +128,28 @@ async fn tick(worker: Rc<Worker>) {
         worker.idle.prune(worker.timers.now_ms());
         worker.flush_log();
         worker.ticked.notify_waiters();
+    }
+}
+
+/// The task that accepts at one address, and how it is told to stop.
+struct Accepting {
+    stop: Rc<Notify>,
+    task: JoinHandle<()>,
+}
+
+impl Accepting {
+    fn begin(worker: &Rc<Worker>, acceptor: &Arc<Acceptor>) -> Self {
+        let stop = Rc::new(Notify::new());
+        let accepting = accept(Rc::clone(worker), Arc::clone(acceptor), Rc::clone(&stop));
+        Self { stop, task: tokio::task::spawn_local(accepting) }
+    }
+
+    /// Returns when what the kernel had completed is accepted and the socket is closed.
+    async fn end(self) {
+        self.stop.notify_one();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "accepting connections had failed");
+        }
     }
 }
 
@@ -157,14 +187,12 @@ impl Worker {
         Rc::clone(&current)
     }
 
-    /// Where a service is in the newest table.
-    pub(crate) fn place_of(&self, slot: usize) -> Option<Place> {
+    /// Where a service is in the newest table. Its slot alone would not do: once it is removed, the
+    /// slot may be another's.
+    pub(crate) fn place_of(&self, slot: usize, name: &ServiceName) -> Option<Place> {
         let snapshot = self.snapshot();
-        let at = snapshot
-            .table
-            .pools
-            .iter()
-            .position(|pool| pool.slot == slot)?;
+        let is_it = |pool: &Arc<Pool>| pool.slot == slot && pool.service.name == *name;
+        let at = snapshot.table.pools.iter().position(is_it)?;
         Some(Place { snapshot, at })
     }
 
@@ -179,29 +207,27 @@ impl Worker {
     /// Whether the client may send another request after the one it is at.
     pub(crate) fn keeps_alive<C>(&self, client: &Client<C>) -> bool {
         client.head.wants_keep_alive()
-            && client.served < client.limits.requests_per_connection_max
+            && client.served < client.listener.limits.requests_per_connection_max
             && !self.is_draining()
     }
 
-    /// Fills in the request id, the client's if it is a plain one, and keeps a copy of the head for
+    /// Fills in the request id, the client's if it is a single plain one, and keeps a copy of the head for
     /// the access log: the original is gone once a body is forwarded.
     pub(crate) fn name_request<C>(&self, client: &mut Client<C>) {
         let buffer = client.input.unread();
         client.request_id.clear();
-        match client
-            .head
-            .request_id()
-            .map(|id| id.of(buffer))
-            .filter(|id| is_plain(id))
-        {
+        let is_single = || {
+            let ids = client.head.fields().iter().filter(|field| field.known == Known::RequestId);
+            ids.count() == 1
+        };
+        let sent = client.head.request_id().map(|id| id.of(buffer));
+        match sent.filter(|id| is_plain(id) && is_single()) {
             Some(id) => client.request_id.extend_from_slice(id),
             None => write_hex(&mut client.request_id, self.rng.borrow_mut().u128(..)),
         }
         if self.has_access_log {
             client.head_copy.clear();
-            client
-                .head_copy
-                .extend_from_slice(&buffer[..client.head.len()]);
+            client.head_copy.extend_from_slice(&buffer[..client.head.len()]);
         }
     }
 
@@ -243,9 +269,5 @@ fn is_plain(id: &[u8]) -> bool {
 fn write_hex(out: &mut Vec<u8>, number: u128) {
     let digits = number.to_be_bytes();
     let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
-    out.extend(
-        digits
-            .iter()
-            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]),
-    );
+    out.extend(digits.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
 }
