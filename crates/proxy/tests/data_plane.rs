@@ -1,0 +1,36 @@
+//! The data plane over real loopback sockets: what clients, instances, logs and metrics see of it.
+//! Every wait is for something and has a deadline; nothing waits for time to pass.
+#![allow(clippy::unwrap_used)]
+
+#[path = "data_plane/access_log.rs"]
+mod access_log;
+#[path = "data_plane/bodies.rs"]
+mod bodies;
+#[path = "data_plane/closing.rs"]
+mod closing;
+#[path = "data_plane/connections.rs"]
+mod connections;
+#[path = "data_plane/draining.rs"]
+mod draining;
+#[path = "data_plane/errors.rs"]
+mod errors;
+#[path = "data_plane/forwarding.rs"]
+mod forwarding;
+#[path = "data_plane/framing.rs"]
+mod framing;
+#[path = "data_plane/instance.rs"]
+mod instance;
+#[path = "data_plane/limits.rs"]
+mod limits;
+#[path = "data_plane/metrics.rs"]
+mod metrics;
+#[path = "data_plane/plane.rs"]
+mod plane;
+#[path = "data_plane/reload.rs"]
+mod reload;
+#[path = "data_plane/retries.rs"]
+mod retries;
+#[path = "data_plane/stale.rs"]
+mod stale;
+#[path = "data_plane/waiting.rs"]
+mod waiting;

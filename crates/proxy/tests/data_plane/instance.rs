@@ -1,0 +1,87 @@
+//! An instance that the test itself plays, step by step, and raw bytes from the client's side.
+//! It knows no script: the test accepts, reads and writes when it wants to.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::time::Duration;
+
+use testkit::{PATIENCE, Wire};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+/// An address on which the test accepts by hand.
+pub(crate) struct Instance {
+    listener: TcpListener,
+}
+
+impl Instance {
+    pub(crate) async fn start() -> Self {
+        Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap()
+    }
+
+    /// The next connection.
+    pub(crate) async fn accept(&self) -> Wire<TcpStream> {
+        let accepted = timeout(PATIENCE, self.listener.accept()).await;
+        let (stream, _) = accepted.expect("a connection comes in time").unwrap();
+        stream.set_nodelay(true).unwrap();
+        Wire::new(stream)
+    }
+
+    /// The next connection, once it has brought the head of a request.
+    pub(crate) async fn asked(&self) -> Wire<TcpStream> {
+        let mut wire = self.accept().await;
+        wire.raw_head().await.unwrap();
+        wire
+    }
+}
+
+/// An address on which nobody listens.
+pub(crate) fn refusing() -> SocketAddr {
+    StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Sends bytes over a connection that the test plays.
+pub(crate) async fn send(wire: &mut Wire<TcpStream>, bytes: impl AsRef<[u8]>) {
+    wire.stream().write_all(bytes.as_ref()).await.unwrap();
+}
+
+/// Writes until the other side has taken nothing for a while; how many bytes it took.
+pub(crate) async fn fill(to: &mut TcpStream, bytes_max: usize) -> usize {
+    let piece = vec![b'x'; 64 * 1024];
+    let mut written = 0;
+    while written < bytes_max {
+        match timeout(Duration::from_millis(300), to.write(&piece)).await {
+            Ok(bytes) => written += bytes.unwrap(),
+            Err(_) => break,
+        }
+    }
+    written
+}
+
+/// A connection of a client, for reading byte by byte what [`testkit::RawClient`] interprets.
+pub(crate) async fn connect(addr: SocketAddr) -> Wire<TcpStream> {
+    let stream = TcpStream::connect(addr).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    Wire::new(stream)
+}
+
+/// Everything that comes back for these bytes until the connection is closed.
+pub(crate) async fn exchange(addr: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
+    let mut wire = connect(addr).await;
+    send(&mut wire, bytes).await;
+    text(wire.to_end().await)
+}
+
+/// The next head, as text.
+pub(crate) async fn head(wire: &mut Wire<TcpStream>) -> String {
+    text(wire.raw_head().await)
+}
+
+fn text(bytes: io::Result<Vec<u8>>) -> String {
+    String::from_utf8(bytes.unwrap()).unwrap()
+}

@@ -1,0 +1,268 @@
+//! A data plane to test: one listener, one service, a table made by hand.
+//! It sends no request and judges nothing.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use model::{
+    Algorithm, Drain, Endpoint, Health, HostPattern, HttpPolicy, Listener, ListenerLimits, Pool,
+    Probe, Restart, Route, Scale, Service, ServiceName, Source, Table,
+};
+use proxy::{Proxy, Settings};
+use serde_json::Value;
+use telemetry::{AccessLog, Format, Gauges, Registry, Sink};
+use testkit::{PATIENCE, RawClient, wait_for, wait_until};
+
+/// How a data plane is to be. The timeouts are so long that none passes by mistake.
+pub(crate) struct Setup {
+    pub(crate) workers: usize,
+    pub(crate) limits: ListenerLimits,
+    pub(crate) policy: HttpPolicy,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) has_access_log: bool,
+}
+
+/// A data plane that runs. Dropping it stops it.
+pub(crate) struct Plane {
+    pub(crate) proxy: Proxy,
+    pub(crate) registry: Arc<Registry>,
+    listener: Listener,
+    policy: HttpPolicy,
+    algorithm: Algorithm,
+    turn: Arc<AtomicU64>,
+    versions: AtomicU64,
+    keys: AtomicU64,
+    unreachable: Arc<Mutex<Vec<String>>>,
+    log: Memory,
+    /// It is closed when nobody holds it any more.
+    _access: Option<Arc<AccessLog>>,
+}
+
+/// Where the access log goes.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Memory {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            limits: ListenerLimits {
+                connections_max: 1000,
+                head_bytes_max: 16 * 1024,
+                headers_max: 100,
+                target_bytes_max: 8192,
+                requests_per_connection_max: u64::MAX,
+                timeout_head: PATIENCE,
+                timeout_body: PATIENCE,
+                timeout_idle: PATIENCE,
+            },
+            policy: HttpPolicy {
+                timeout_connect: PATIENCE,
+                timeout_response: PATIENCE,
+                timeout_body: PATIENCE,
+                body_bytes_max: 1 << 30,
+                retries_max: 2,
+                waiting_max: 1000,
+                timeout_wait: PATIENCE,
+                idle_max: 64,
+                timeout_idle: PATIENCE,
+            },
+            algorithm: Algorithm::RoundRobin,
+            has_access_log: false,
+        }
+    }
+}
+
+impl Setup {
+    /// Starts a data plane that listens and has a pool without endpoints.
+    pub(crate) fn start(self) -> Plane {
+        let registry = Registry::new(self.workers, proxy::ERROR_LABELS);
+        let unreachable: Arc<Mutex<Vec<String>>> = Arc::default();
+        let reports = Arc::clone(&unreachable);
+        let log = Memory::default();
+        let open = || AccessLog::open(Format::Json, Sink::Writer(Box::new(log.clone()))).unwrap();
+        let access = self.has_access_log.then(|| Arc::new(open()));
+        let settings = Settings {
+            workers: self.workers,
+            registry: Arc::clone(&registry),
+            access: access.clone(),
+            unreachable: Arc::new(move |id| reports.lock().unwrap().push(id.to_string())),
+        };
+        let plane = Plane {
+            proxy: proxy::spawn(&settings).unwrap(),
+            registry,
+            listener: listener("web", "127.0.0.1:0".parse().unwrap(), &self.limits),
+            policy: self.policy,
+            algorithm: self.algorithm,
+            turn: Arc::default(),
+            versions: AtomicU64::new(1),
+            keys: AtomicU64::new(1),
+            unreachable,
+            log,
+            _access: access,
+        };
+        plane.listen_on([plane.listener.clone()]);
+        plane.publish(&[]);
+        plane
+    }
+
+    /// Starts a data plane whose pool has an endpoint for each address, in this order.
+    pub(crate) fn serving(self, addrs: impl IntoIterator<Item = SocketAddr>) -> Plane {
+        let plane = self.start();
+        let endpoints: Vec<_> = addrs.into_iter().map(|addr| plane.endpoint(addr)).collect();
+        plane.publish(&endpoints);
+        plane
+    }
+}
+
+impl Plane {
+    /// A data plane with one worker in front of these addresses.
+    pub(crate) fn of(addrs: impl IntoIterator<Item = SocketAddr>) -> Self {
+        Setup::default().serving(addrs)
+    }
+
+    /// Where it listens.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.proxy.addresses()[0].1
+    }
+
+    /// A client of it.
+    pub(crate) async fn client(&self) -> RawClient {
+        RawClient::connect(self.addr()).await
+    }
+
+    /// The listener that it was started with.
+    pub(crate) fn listener(&self) -> Listener {
+        self.listener.clone()
+    }
+
+    /// Listens on these and on nothing else.
+    pub(crate) fn listen_on(&self, listeners: impl IntoIterator<Item = Listener>) {
+        let prepared = self.proxy.prepare(&by_name(listeners)).unwrap();
+        self.proxy.commit(prepared);
+    }
+
+    /// The endpoint of one more instance: `shop.1`, `shop.2` and so on.
+    pub(crate) fn endpoint(&self, addr: SocketAddr) -> Arc<Endpoint> {
+        let key = self.keys.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Endpoint::new(format!("shop.{key}").parse().unwrap(), key, addr, 1))
+    }
+
+    /// Publishes a table in which everything leads to a service `shop` with these endpoints.
+    pub(crate) fn publish(&self, endpoints: &[Arc<Endpoint>]) {
+        self.publish_as("shop", endpoints);
+    }
+
+    /// The same with a service of this name in the same slot.
+    pub(crate) fn publish_as(&self, name: &str, endpoints: &[Arc<Endpoint>]) {
+        let route = Route { host: HostPattern::Any, path: "/".into(), pool: 0 };
+        let selector = balance::selector(self.algorithm, endpoints, &self.turn);
+        let pool = Pool {
+            service: Arc::new(service(name.parse().unwrap(), self.policy)),
+            slot: 0,
+            endpoints: endpoints.to_vec(),
+            selector,
+        };
+        self.publish_table(vec![route], vec![Arc::new(pool)]);
+    }
+
+    /// Publishes a table without any service.
+    pub(crate) fn publish_nothing(&self) {
+        self.publish_table(Vec::new(), Vec::new());
+    }
+
+    /// The instances that were reported as unreachable, in order.
+    pub(crate) fn unreachable(&self) -> Vec<String> {
+        self.unreachable.lock().unwrap().clone()
+    }
+
+    /// The value of a series, such as `herder_connections_open` or `herder_errors_total{...}`;
+    /// zero before a worker has met its service.
+    pub(crate) fn metric(&self, series: &str) -> f64 {
+        let name = series.split('{').next().unwrap().trim_end_matches("_count");
+        assert!(telemetry::names::ALL.iter().any(|metric| metric.name == name), "{series}");
+        let text = self.registry.encode(&Gauges::default()).unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// Waits until a series has a value.
+    pub(crate) async fn metric_becomes(&self, series: &str, value: f64) {
+        let what = format!("{series} {value}");
+        let is_there = async || (self.metric(series) - value).abs() < f64::EPSILON;
+        wait_until(PATIENCE, &what, is_there).await;
+    }
+
+    /// The first `count` lines of the access log, once they are there.
+    pub(crate) async fn log_lines(&self, count: usize) -> Vec<Value> {
+        wait_for(PATIENCE, "lines of the access log", async || {
+            let bytes = self.log.0.lock().unwrap().clone();
+            let lines = bytes.split_inclusive(|&byte| byte == b'\n');
+            let lines: Vec<&[u8]> = lines.filter(|line| line.ends_with(b"\n")).collect();
+            (lines.len() >= count)
+                .then(|| lines.iter().map(|line| serde_json::from_slice(line).unwrap()).collect())
+        })
+        .await
+    }
+
+    fn publish_table(&self, routes: Vec<Route>, pools: Vec<Arc<Pool>>) {
+        let version = self.versions.fetch_add(1, Ordering::Relaxed);
+        self.proxy.publisher().publish(Arc::new(Table { version, routes, pools }));
+    }
+}
+
+/// A listener.
+pub(crate) fn listener(name: &str, bind: SocketAddr, limits: &ListenerLimits) -> Listener {
+    Listener { name: name.into(), bind, limits: limits.clone() }
+}
+
+/// Listeners as a configuration has them.
+pub(crate) fn by_name(
+    listeners: impl IntoIterator<Item = Listener>,
+) -> BTreeMap<Box<str>, Arc<Listener>> {
+    listeners.into_iter().map(|one| (one.name.clone(), Arc::new(one))).collect()
+}
+
+/// Short, for the timeout that a test is about.
+pub(crate) const SOON: Duration = Duration::from_millis(100);
+
+fn service(name: ServiceName, http: HttpPolicy) -> Service {
+    Service {
+        name,
+        routes: Vec::new(),
+        source: Source::Static(Vec::new()),
+        health: Health {
+            probe: Probe::Tcp,
+            interval: PATIENCE,
+            interval_fast: PATIENCE,
+            timeout: PATIENCE,
+            healthy: 1,
+            unhealthy: 1,
+            timeout_boot: PATIENCE,
+        },
+        balance: Algorithm::RoundRobin,
+        scale: Scale { min: 1, max: 1 },
+        drain: Drain { timeout_drain: PATIENCE, timeout_grace: PATIENCE },
+        restart: Restart {
+            backoff_min: PATIENCE,
+            backoff_max: PATIENCE,
+            forgive_after: PATIENCE,
+            crash_loop: 1,
+        },
+        http,
+    }
+}
