@@ -20,7 +20,8 @@ pub use refusal::Refusal;
 pub use request::{Method, RequestHead};
 pub use response::ResponseHead;
 pub use write::{
-    RequestEdit, ResponseEdit, ResponseFraming, write_informational, write_request, write_response,
+    RequestEdit, ResponseEdit, ResponseFraming, Upgrade, write_informational, write_request,
+    write_response, write_switch,
 };
 
 /// The versions of HTTP that this crate speaks.

@@ -4,7 +4,7 @@
 use crate::bytes::is_field_value;
 use crate::field::Fields;
 use crate::head::Lines;
-use crate::{Field, Framing, Limits, Method, Progress, Refusal, Span, Version};
+use crate::{Field, Framing, Known, Limits, Method, Progress, Refusal, Span, Version};
 
 /// A response head. Parse with [`ResponseHead::advance`], then read; the spans refer to the buffer
 /// that was passed in last.
@@ -80,6 +80,12 @@ impl ResponseHead {
         self.status_span
     }
 
+    /// Whether it switches to a protocol that it names, which makes the connection a tunnel.
+    pub fn is_switch(&self) -> bool {
+        let names_one = self.fields().iter().any(|field| field.known == Known::Upgrade);
+        self.status == 101 && names_one && !self.is_http10
+    }
+
     /// Whether another response follows to the same request: 1xx but for 101.
     pub fn is_informational(&self) -> bool {
         (100..200).contains(&self.status) && self.status != 101
@@ -107,8 +113,14 @@ impl ResponseHead {
         }
     }
 
-    /// Whether the instance keeps the connection open after this response.
+    /// Whether the instance keeps the connection open after this response, and where the next one
+    /// begins is beyond doubt: not after a 204 that announces a body (RFC 9112, 6.3), which a
+    /// careless instance may then send.
     pub fn allows_keep_alive(&self) -> bool {
+        let announces = self.fields.is_chunked || self.fields.content_length.is_some_and(|n| n > 0);
+        if self.status == 204 && announces {
+            return false;
+        }
         if self.is_http10 {
             self.fields.says_keep_alive && !self.fields.says_close
         } else {

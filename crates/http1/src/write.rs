@@ -12,6 +12,17 @@ pub struct RequestEdit<'a> {
     pub scheme: &'a [u8],
     /// A new `X-Request-Id`; none keeps the client's: [`RequestHead::request_id`].
     pub request_id: Option<&'a [u8]>,
+    /// Whether the instance is asked to switch protocols, if the client asks for it.
+    pub upgrade: Upgrade,
+}
+
+/// What becomes of a client's wish to switch protocols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upgrade {
+    /// The instance does not hear of it.
+    Drop,
+    /// The instance is asked; a 101 answers.
+    Pass,
 }
 
 /// What is put onto a response.
@@ -51,14 +62,18 @@ pub fn write_request(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edit:
         Some(_) => None,
         None => head.request_id(),
     };
+    let switches = edit.upgrade == Upgrade::Pass && head.wants_upgrade();
     let is_dropped = |field: &Field| {
-        field.is_hop
+        (field.is_hop && !(switches && field.known == Known::Upgrade))
             || field.known == Known::Forwarded
             || (field.known == Known::RequestId && Some(field.value) != id_kept)
     };
     copy_fields(out, buffer, head.fields(), is_dropped);
     if head.framing() == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    if switches {
+        out.extend_from_slice(b"Connection: Upgrade\r\n");
     }
     line(out, b"X-Forwarded-For: ", edit.client);
     line(out, b"X-Forwarded-Proto: ", edit.scheme);
@@ -89,6 +104,15 @@ pub fn write_response(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead, edi
         (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// Writes a `101 Switching Protocols` as the client is to get it. What follows is not HTTP.
+pub fn write_switch(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead) {
+    status_line(out, head.status_span().of(buffer));
+    copy_fields(out, buffer, head.fields(), |field| {
+        (field.is_hop && field.known != Known::Upgrade) || field.known == Known::ContentLength
+    });
+    out.extend_from_slice(b"Connection: Upgrade\r\n\r\n");
 }
 
 /// Writes a 1xx response, such as `100 Continue` or `103 Early Hints`, as the client is to get it:

@@ -5,8 +5,8 @@
 use allocation_counter::measure;
 use http1::{
     Body, Framing, Limits, Method, Piece, Progress, RequestEdit, RequestHead, ResponseEdit,
-    ResponseFraming, ResponseHead, Version, write_chunk_start, write_informational, write_request,
-    write_response,
+    ResponseFraming, ResponseHead, Upgrade, Version, write_chunk_start, write_informational,
+    write_request, write_response,
 };
 
 const LIMITS: Limits = Limits { head_bytes_max: 8192, headers_max: 100, target_bytes_max: 4096 };
@@ -46,6 +46,7 @@ impl Connection {
                 client: b"192.0.2.1",
                 scheme: b"https",
                 request_id: Some(b"0123456789abcdef"),
+                upgrade: Upgrade::Pass,
             };
             write_request(&mut self.out, input, &self.request, &edit);
         }

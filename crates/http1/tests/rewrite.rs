@@ -5,7 +5,8 @@
 use heads::{Line, Response};
 use http1::{
     Framing, Method, Progress, RequestEdit, RequestHead, ResponseEdit, ResponseFraming,
-    ResponseHead, Version, write_informational, write_request, write_response,
+    ResponseHead, Upgrade, Version, write_informational, write_request, write_response,
+    write_switch,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -26,7 +27,12 @@ const HOP: [&str; 6] =
 fn requests_of_the_table() {
     for row in rows::rows(include_str!("tables/rewrite/requests.txt")) {
         let id = row.text('i').map(str::as_bytes);
-        let got = rewrite_request(&row.bytes('>'), id).1;
+        let upgrade = match row.text('@') {
+            Some("upgrade") => Upgrade::Pass,
+            Some(other) => panic!("{other}"),
+            None => Upgrade::Drop,
+        };
+        let got = rewrite_request(&row.bytes('>'), id, upgrade).1;
         let want = row.bytes('=');
         assert_eq!(show(&got), show(&want), "{}", row.title);
     }
@@ -54,6 +60,8 @@ fn responses_of_the_table() {
                 },
             };
             write_response(&mut got, &input, &parse_response(&input), &edit);
+        } else if words == ["switch"] {
+            write_switch(&mut got, &input, &parse_response(&input));
         } else {
             assert_eq!(words, ["informational"], "{}", row.title);
             write_informational(&mut got, &input, &parse_response(&input));
@@ -66,7 +74,8 @@ fn responses_of_the_table() {
 fn what_is_written_is_added_to_what_was() {
     let input = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let head = parse_request(input);
-    let edit = RequestEdit { client: b"::1", scheme: b"http", request_id: None };
+    let edit =
+        RequestEdit { client: b"::1", scheme: b"http", request_id: None, upgrade: Upgrade::Drop };
     let mut out = b"before".to_vec();
     write_request(&mut out, input, &head, &edit);
     assert!(out.starts_with(b"beforeGET / HTTP/1.1\r\n"));
@@ -80,7 +89,7 @@ proptest! {
         let input = request.wire();
         let had_id = parse_request(&input).request_id();
         let id = (is_new || had_id.is_none()).then_some(&b"new-id"[..]);
-        let (before, out) = rewrite_request(&input, id);
+        let (before, out) = rewrite_request(&input, id, Upgrade::Drop);
         let after = parse_request(&out);
         prop_assert_eq!(after.len(), out.len());
         for (head, buffer) in [(&before, &input), (&after, &out)] {
@@ -190,9 +199,9 @@ fn parse_response(input: &[u8]) -> ResponseHead {
     head
 }
 
-fn rewrite_request(input: &[u8], id: Option<&[u8]>) -> (RequestHead, Vec<u8>) {
+fn rewrite_request(input: &[u8], id: Option<&[u8]>, upgrade: Upgrade) -> (RequestHead, Vec<u8>) {
     let head = parse_request(input);
-    let edit = RequestEdit { client: b"192.0.2.1", scheme: b"https", request_id: id };
+    let edit = RequestEdit { client: b"192.0.2.1", scheme: b"https", request_id: id, upgrade };
     let mut out = Vec::new();
     write_request(&mut out, input, &head, &edit);
     (head, out)
