@@ -1,5 +1,6 @@
 //! An origin for benchmarks: the same response to whatever ends in a blank line, pipelined or not.
-//! It must not parse more than that, so that it is never what a benchmark measures.
+//! It must not parse more than that, so that it is never what a benchmark measures: how long the
+//! body of each request is, it is told.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -8,19 +9,22 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-const USAGE: &str = "usage: origin [--port PORT] [--bytes BYTES]";
+const USAGE: &str = "usage: origin [--port PORT] [--bytes BYTES] [--body BYTES]";
 /// Bytes of one read; a head may come in several.
 const BUFFER_BYTES: usize = 16 * 1024;
+/// The same where requests have bodies, which are only counted.
+const BUFFER_BODY_BYTES: usize = 256 * 1024;
 const END: &[u8] = b"\r\n\r\n";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
-    let (mut port, mut bytes) = (0_u16, 1024_usize);
+    let (mut port, mut bytes, mut body) = (0_u16, 1024_usize, 0_usize);
     let mut arguments = env::args().skip(1);
     while let (Some(flag), value) = (arguments.next(), arguments.next().unwrap_or_default()) {
         match flag.as_str() {
             "--port" => port = value.parse().map_err(|_| usage(&flag, &value))?,
             "--bytes" => bytes = value.parse().map_err(|_| usage(&flag, &value))?,
+            "--body" => body = value.parse().map_err(|_| usage(&flag, &value))?,
             _ => return Err(usage(&flag, &value)),
         }
     }
@@ -32,21 +36,30 @@ async fn main() -> io::Result<()> {
     loop {
         let (client, _) = listener.accept().await?;
         // A client may go at any time; that ends this connection and nothing else.
-        tokio::spawn(async move { serve(client, response).await.ok() });
+        tokio::spawn(async move { serve(client, Requests::of(body), response).await.ok() });
     }
 }
 
-async fn serve(mut client: TcpStream, response: &[u8]) -> io::Result<()> {
+/// How far the requests on a connection were read.
+struct Requests {
+    /// Bytes of the body of each.
+    body: usize,
+    /// Bytes of the body that still have to come; none within a head.
+    left: usize,
+    /// How much of the end of a head the last bytes had.
+    matched: usize,
+}
+
+async fn serve(mut client: TcpStream, mut read: Requests, response: &[u8]) -> io::Result<()> {
     client.set_nodelay(true)?;
-    let mut buffer = [0; BUFFER_BYTES];
-    let mut matched = 0;
+    let bytes = if read.body == 0 { BUFFER_BYTES } else { BUFFER_BODY_BYTES };
+    let mut buffer = vec![0; bytes];
     loop {
         let count = client.read(&mut buffer).await?;
         if count == 0 {
             return Ok(());
         }
-        let requests = ends(&buffer[..count], &mut matched);
-        match requests {
+        match read.ended(&buffer[..count]) {
             0 => {}
             1 => client.write_all(response).await?,
             many => client.write_all(&response.repeat(many)).await?,
@@ -54,21 +67,47 @@ async fn serve(mut client: TcpStream, response: &[u8]) -> io::Result<()> {
     }
 }
 
-/// How many heads end in `bytes`; `matched` is how much of an end the bytes before them had.
-fn ends(bytes: &[u8], matched: &mut usize) -> usize {
-    let mut found = 0;
-    for byte in bytes {
-        *matched = match (*byte == END[*matched], *byte == END[0]) {
-            (true, _) => *matched + 1,
-            (false, true) => 1,
-            (false, false) => 0,
-        };
-        if *matched == END.len() {
-            *matched = 0;
-            found += 1;
-        }
+impl Requests {
+    fn of(body: usize) -> Self {
+        Self { body, left: 0, matched: 0 }
     }
-    found
+
+    /// How many requests end in `bytes`, which follow those of the call before.
+    fn ended(&mut self, mut bytes: &[u8]) -> usize {
+        let mut ended = 0;
+        while !bytes.is_empty() {
+            let skipped = self.left.min(bytes.len());
+            bytes = &bytes[skipped..];
+            if self.left > 0 {
+                self.left -= skipped;
+                ended += usize::from(self.left == 0);
+                continue;
+            }
+            let Some(head) = self.head_bytes(bytes) else {
+                return ended;
+            };
+            bytes = &bytes[head..];
+            self.left = self.body;
+            ended += usize::from(self.left == 0);
+        }
+        ended
+    }
+
+    /// How many of `bytes` belong to the head that ends in them, if one does.
+    fn head_bytes(&mut self, bytes: &[u8]) -> Option<usize> {
+        for (at, &byte) in bytes.iter().enumerate() {
+            self.matched = match (byte == END[self.matched], byte == END[0]) {
+                (true, _) => self.matched + 1,
+                (false, true) => 1,
+                (false, false) => 0,
+            };
+            if self.matched == END.len() {
+                self.matched = 0;
+                return Some(at + 1);
+            }
+        }
+        None
+    }
 }
 
 fn usage(flag: &str, value: &str) -> io::Error {
@@ -77,19 +116,22 @@ fn usage(flag: &str, value: &str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::ends;
+    use super::Requests;
 
     #[test]
-    fn ends_are_counted_across_reads() {
-        let check = |reads: &[&str], expected: usize| {
-            let mut matched = 0;
-            let found: usize = reads.iter().map(|r| ends(r.as_bytes(), &mut matched)).sum();
+    fn requests_are_counted_across_reads() {
+        let check = |body: usize, reads: &[&str], expected: usize| {
+            let mut requests = Requests::of(body);
+            let found: usize = reads.iter().map(|read| requests.ended(read.as_bytes())).sum();
             assert_eq!(found, expected, "{reads:?}");
         };
-        check(&["GET / HTTP/1.1\r\nHost: a\r\n\r\n"], 1);
-        check(&["GET / HTTP/1.1\r\n\r", "\nGET / HTTP/1.1\r\n\r\n"], 2);
-        check(&["\r\r\n\r\n\r\n"], 1);
-        check(&["\r", "\n", "\r", "\n"], 1);
-        check(&["a\r\nb\r\n"], 0);
+        check(0, &["GET / HTTP/1.1\r\nHost: a\r\n\r\n"], 1);
+        check(0, &["GET / HTTP/1.1\r\n\r", "\nGET / HTTP/1.1\r\n\r\n"], 2);
+        check(0, &["\r\r\n\r\n\r\n"], 1);
+        check(0, &["\r", "\n", "\r", "\n"], 1);
+        check(0, &["a\r\nb\r\n"], 0);
+        check(3, &["a\r\n\r\n"], 0);
+        check(3, &["a\r\n\r\nxx", "xa\r\n\r\nxxx"], 2);
+        check(5, &["a\r\n\r\n\r\n\r\nx", "a"], 1);
     }
 }
