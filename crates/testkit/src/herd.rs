@@ -58,8 +58,10 @@ pub struct Instance {
     pub pid: Option<u32>,
     /// Where it is reached.
     pub addr: Option<SocketAddr>,
-    /// Counts up with each replacement.
+    /// Counts up with each change that replaces instances.
     pub generation: u64,
+    /// Requests in flight.
+    pub in_flight: u64,
 }
 
 impl Herd {
@@ -174,6 +176,7 @@ impl Herd {
                 pid: instance["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()),
                 addr: parse_addr(&instance["address"]),
                 generation: instance["generation"].as_u64().unwrap_or_default(),
+                in_flight: instance["in_flight"].as_u64().unwrap_or_default(),
             })
             .collect()
     }
@@ -206,6 +209,18 @@ impl Herd {
                 && u64::try_from(instances) == Ok(count)
         })
         .await;
+    }
+
+    /// Waits until an instance of `service` has a request in flight, and tells which.
+    ///
+    /// # Panics
+    ///
+    /// When that does not happen within [`PATIENCE`].
+    pub async fn wait_in_flight(&self, service: &str) -> Instance {
+        wait_for(PATIENCE, &format!("a request in flight in {service}"), async || {
+            self.instances(service).await.into_iter().find(|instance| instance.in_flight > 0)
+        })
+        .await
     }
 
     /// Processes that this herd started and that run now, whatever their parents are by now.
