@@ -1,0 +1,1 @@
+"""What scripts/bench-proxy is made of: products, scenarios, a run, what it found, bars."""
