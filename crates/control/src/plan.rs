@@ -49,7 +49,7 @@ struct Change<'a> {
 fn change(service: &ServiceState, now: Time) -> Change<'_> {
     match service.policy.source {
         Source::Command(_) => herd::change(service, now),
-        Source::Static(_) => addresses::change(service),
+        Source::Static(_) => addresses::change(service, now),
     }
 }
 

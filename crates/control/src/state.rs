@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use model::{Desired, InstanceId, ServiceName, Table, Time};
 
 use crate::journal::Journal;
-use crate::state::instance::Ending;
+use crate::state::instance::{Ending, Instance};
 use crate::state::service::ServiceState;
 use crate::table::Publication;
 use crate::{Action, Event, Kind, Refusal, View};
@@ -39,8 +39,9 @@ pub struct State {
     desired: Desired,
     /// Whether Herder shuts down.
     stopping: bool,
-    /// Every service there ever was, by name.
-    services: BTreeMap<ServiceName, ServiceState>,
+    /// When the last event was applied.
+    applied_at: Time,
+    services: Services,
     /// What a driver says it runs and nobody owns. It is killed, `None` until that was ordered.
     strays: BTreeMap<InstanceId, Option<Ending>>,
     /// The next endpoint gets this key.
@@ -50,12 +51,16 @@ pub struct State {
     rng: fastrand::Rng,
 }
 
+/// Every service there ever was, by name.
+type Services = BTreeMap<ServiceName, ServiceState>;
+
 impl State {
     /// Nothing desired, nothing observed.
     pub fn new(settings: Settings) -> Self {
         Self {
             desired: Desired::default(),
             stopping: false,
+            applied_at: Time::default(),
             services: BTreeMap::new(),
             strays: BTreeMap::new(),
             endpoint_key_next: 1,
@@ -71,6 +76,7 @@ impl State {
     /// A [`Refusal`] of a configuration or an order that cannot be taken; then nothing changed but
     /// the journal, which has the refusal.
     pub fn apply(&mut self, now: Time, event: Event) -> Result<(), Refusal> {
+        self.applied_at = now;
         for service in self.services.values_mut() {
             service.pass(now, &mut self.journal);
         }
@@ -123,6 +129,11 @@ impl State {
             && self.services.values().all(|service| service.instances.is_empty())
     }
 
+    /// When the last event was applied.
+    pub(crate) fn applied_at(&self) -> Time {
+        self.applied_at
+    }
+
     /// The services, by name.
     pub(crate) fn services(&self) -> impl Iterator<Item = &ServiceState> {
         self.services.values()
@@ -148,4 +159,23 @@ impl State {
         }
         Refusal(text)
     }
+}
+
+fn find<'a>(services: &'a mut Services, id: &InstanceId) -> Option<&'a mut Instance> {
+    services.get_mut(&id.service)?.instances.get_mut(&id.number)
+}
+
+/// Takes an instance out of its service, if it is there and the one that is meant. It is put back,
+/// or it is gone.
+fn take<'a>(
+    services: &'a mut Services,
+    id: &InstanceId,
+    is_meant: impl Fn(&Instance) -> bool,
+) -> Option<(&'a mut ServiceState, Instance)> {
+    let service = services.get_mut(&id.service)?;
+    if !is_meant(service.instances.get(&id.number)?) {
+        return None;
+    }
+    let instance = service.instances.remove(&id.number)?;
+    Some((service, instance))
 }

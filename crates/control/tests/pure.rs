@@ -23,3 +23,12 @@ mod rules_rollout;
 mod rules_static;
 #[path = "pure/rules_table.rs"]
 mod rules_table;
+
+#[path = "pure/invariants.rs"]
+mod invariants;
+#[path = "pure/operator.rs"]
+mod operator;
+#[path = "pure/sim.rs"]
+mod sim;
+#[path = "pure/world.rs"]
+mod world;

@@ -59,13 +59,14 @@ impl<'a> Herd<'a> {
 
     /// The least useful one while there are more than there is room for.
     fn one_too_many(&self) -> Option<&'a Instance> {
-        if self.len() > self.room() { least_useful(self.all()) } else { None }
+        let groups = [self.outdated.as_slice(), self.fresh.as_slice()];
+        if self.len() > self.room() { least_useful_of(&groups) } else { None }
     }
 
     /// One whose replacement is there: one more than desired is ready; or one more is there, it is
     /// not ready itself, and everything that could take its place is.
     fn replaced(&self) -> Option<&'a Instance> {
-        let candidate = least_useful(self.outdated.iter().copied())?;
+        let candidate = least_useful_of(&[&self.outdated])?;
         let ready = self.all().filter(|instance| instance.is_ready()).count();
         let is_replaced = if candidate.is_ready() {
             ready > self.target
@@ -97,17 +98,14 @@ impl<'a> Herd<'a> {
     }
 }
 
-/// Starting before unready before ready; then the one with the fewest requests in flight, then the
-/// newest. Among equals the one that is to be replaced anyway comes first, as the iterator has it.
-fn least_useful<'a>(instances: impl Iterator<Item = &'a Instance>) -> Option<&'a Instance> {
-    let usefulness = |instance: &&Instance| {
-        let phase = match instance.phase() {
-            Phase::Starting => 0,
-            Phase::Unready => 1,
-            Phase::Ready => 2,
-            Phase::Draining | Phase::Gone => 3,
-        };
-        (phase, instance.in_flight(), Reverse(instance.id.number))
-    };
-    instances.min_by_key(usefulness)
+/// Starting before unready before ready; within a phase those of the groups in their order; within
+/// a group the one with the fewest requests in flight, and of these the newest.
+fn least_useful_of<'a>(groups: &[&[&'a Instance]]) -> Option<&'a Instance> {
+    let phases = [Phase::Starting, Phase::Unready, Phase::Ready];
+    phases.into_iter().find_map(|phase| {
+        groups.iter().find_map(|group| {
+            let in_phase = group.iter().copied().filter(|instance| instance.phase() == phase);
+            in_phase.min_by_key(|instance| (instance.in_flight(), Reverse(instance.id.number)))
+        })
+    })
 }

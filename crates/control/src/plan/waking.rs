@@ -7,13 +7,17 @@ use crate::state::State;
 use crate::state::instance::{Ending, Instance, Origin};
 use crate::state::service::ServiceState;
 
-/// The next time after `now` at which a deadline makes something due, when nothing happens before.
-/// Nothing that is due already counts: [`crate::plan::next`] as of the same `now` has found it.
-/// At that time apply [`crate::Event::Tick`], which does what is due with the time alone, and plan.
+/// The next time at which a deadline makes something due, when nothing happens before; never
+/// before `now`. At that time apply [`crate::Event::Tick`], which does what is due with the time
+/// alone, and plan.
+///
+/// A deadline counts until an event was applied at or after it: what was due then, the plan found
+/// then. So no deadline is lost between two readings of the clock, and none wakes twice.
 pub fn wake_at(state: &State, now: Time) -> Option<Time> {
     let services = state.services().flat_map(service_deadlines);
     let strays = state.strays().filter_map(|(_, ending)| ending.and_then(Ending::until));
-    services.chain(strays).filter(|at| *at > now).min()
+    let next = services.chain(strays).filter(|at| *at > state.applied_at()).min();
+    next.map(|at| at.max(now))
 }
 
 fn service_deadlines(service: &ServiceState) -> impl Iterator<Item = Time> {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use model::{Drain, InstanceId, Phase, Service, Source, Time};
 
 use crate::journal::{Journal, count, span};
-use crate::state::State;
 use crate::state::backoff::Failure;
 use crate::state::instance::{Ending, Instance, Origin};
 use crate::state::service::Watched;
+use crate::state::{State, take};
 use crate::{Action, Kind};
 
 impl State {
@@ -72,11 +72,7 @@ impl State {
         id: &InstanceId,
         step: fn(&Instance, Time, &Drain, &mut Journal) -> Ending,
     ) {
-        let service = self.services.get_mut(&id.service);
-        let Some((service, mut instance)) = service.and_then(|service| {
-            let instance = service.instances.remove(&id.number)?;
-            Some((service, instance))
-        }) else {
+        let Some((service, mut instance)) = take(&mut self.services, id, |_| true) else {
             return self.defect(now, id, "was told to go, and is not there");
         };
         let overdue = instance.is_overdue(now);

@@ -9,6 +9,7 @@ use crate::journal::Journal;
 use crate::state::State;
 use crate::state::backoff::Backoff;
 use crate::state::decision::{By, Decision};
+use crate::state::instance::Origin;
 use crate::state::service::{ServiceState, Standing};
 use crate::{Kind, Refusal};
 
@@ -75,17 +76,26 @@ impl ServiceState {
             self.decision = Decision::configured(policy);
             announce(now, self, journal);
         } else {
-            let decision = match self.decision.by {
-                By::Configuration => Decision::configured(policy),
-                By::Operator => self.decision.clone(),
+            let decision = match (self.decision.by, &policy.source) {
+                (By::Operator, Source::Command(_)) => self.decision.clone(),
+                (By::Configuration, _) | (_, Source::Static(_)) => Decision::configured(policy),
             };
             self.decide(now, decision, journal);
         }
-        if let Source::Static(list) = &policy.source {
-            self.set_aside.retain(|addr| list.iter().any(|entry| entry.addr == *addr));
-        }
+        let listed = match &policy.source {
+            Source::Command(_) => [].as_slice(),
+            Source::Static(list) => list,
+        };
+        self.set_aside.retain(|addr| listed.iter().any(|entry| entry.addr == *addr));
         if let Some(reason) = renewal(&before.source, &policy.source) {
             self.begin_generation(now, reason.to_owned(), journal);
+            // An address from before the service had a command, which is listed again.
+            for instance in self.instances.values_mut() {
+                if matches!(instance.origin, Origin::Address(entry) if listed.contains(&entry)) {
+                    instance.generation = self.generation;
+                    instance.to_be_replaced = false;
+                }
+            }
         }
     }
 }

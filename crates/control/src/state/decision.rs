@@ -1,5 +1,5 @@
 //! How many instances a service is to have, and why.
-//! It only keeps what others decided, within the bounds; where a number comes from is not its to say.
+//! It keeps what others decided, within the bounds; where a number comes from is not its to say.
 
 use model::{Scale, Service, Source};
 

@@ -48,12 +48,13 @@ impl ServiceState {
     /// Whether the failure of an instance, which is not among the others any more, says nothing
     /// against the next start, so that the hold does not double.
     ///
-    /// It does not when the instance had been ready and either that was `STEADY` ago or another one
-    /// of its generation is ready now: then the service works, and this one was hit. So a herd whose
-    /// members are killed one per second gets each replacement after the first back-off, while a
-    /// service that always ends soon after it was ready brings all its instances down, escalates
-    /// with the last of them, and is then started and judged as one attempt. The price: one
-    /// instance that keeps failing beside others that stay ready is retried at the first back-off.
+    /// It is excused when it had been ready and, besides, either that was `STEADY` ago or another
+    /// one of its generation is ready now: the service works, and this one was hit. So a herd whose
+    /// members are killed one per second gets each replacement after the first back-off. A service
+    /// that always ends soon after it was ready takes all its instances down; the last of them is
+    /// not excused, the next attempt starts with all of them at once, and so the hold doubles with
+    /// every attempt. The price: one instance that keeps failing after it was ready, beside others
+    /// that stay ready, is retried at the first back-off for as long as that goes on.
     pub(crate) fn excuses(&self, instance: &Instance, now: Time) -> bool {
         let others = || self.ready().any(|other| other.generation == instance.generation);
         let first_ready = instance.boot.map(|boot| instance.ordered_at + boot);

@@ -166,17 +166,20 @@ impl Instance {
         self.endpoint.as_ref().map_or(0, |endpoint| endpoint.in_flight())
     }
 
-    /// Whether it is a process that was to be ready by now and is not.
+    /// Whether it was to be ready by now, is not, and is given up. An address that somebody else
+    /// runs is not, once the driver has it: it is probed for ever.
     pub(crate) fn is_overdue(&self, now: Time) -> bool {
-        self.origin == Origin::Process && self.phase == Phase::Starting && now >= self.boot_deadline
+        self.phase == Phase::Starting
+            && now >= self.boot_deadline
+            && (self.origin == Origin::Process || !self.has_started())
     }
 
-    /// Whether it is an address that was to be ready by now and is not, and nobody said so yet.
+    /// Whether it was to be ready by now, is not, is not given up, and nobody said so yet.
     pub(crate) fn misses_boot(&self, now: Time) -> bool {
-        self.origin != Origin::Process
-            && self.phase == Phase::Starting
-            && !self.boot_missed
+        self.phase == Phase::Starting
             && now >= self.boot_deadline
+            && !self.boot_missed
+            && !self.is_overdue(now)
     }
 
     /// Counts one probe. Returns the phase that it leads to and why, when it leads to another.

@@ -1,15 +1,13 @@
 //! Takes an operator's order, or refuses it with what to do instead.
 //! It changes what is desired and nothing else; nothing is started or stopped here.
 
-use std::collections::BTreeMap;
-
 use model::{InstanceId, ServiceName, Source, Time};
 
 use crate::journal::count;
-use crate::state::State;
 use crate::state::decision::Decision;
 use crate::state::instance::Origin;
 use crate::state::service::{ServiceState, Standing};
+use crate::state::{Services, State};
 use crate::{Kind, Order, Refusal};
 
 /// Names listed in a refusal.
@@ -130,7 +128,7 @@ impl Order {
 
 /// The service of this name, if it is in the configuration; else a refusal that names those.
 fn known<'a>(
-    services: &'a mut BTreeMap<ServiceName, ServiceState>,
+    services: &'a mut Services,
     name: &ServiceName,
 ) -> Result<&'a mut ServiceState, String> {
     let is_configured = |service: &ServiceState| service.standing == Standing::Configured;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use model::{Endpoint, InstanceId, Phase, Time};
 
 use crate::journal::span;
-use crate::state::State;
 use crate::state::backoff::Failure;
 use crate::state::instance::{Ending, Instance, Origin};
+use crate::state::{State, find, take};
 use crate::{Exit, ExitStatus, Kind, ProbeOutcome};
 
 /// Instances at once that a driver may claim to run without being owned. Further ones are noted
@@ -24,9 +24,7 @@ impl State {
         addr: SocketAddr,
         pid: Option<u32>,
     ) {
-        let service = self.services.get_mut(&id.service);
-        let Some(instance) = service.and_then(|service| service.instances.get_mut(&id.number))
-        else {
+        let Some(instance) = find(&mut self.services, &id) else {
             return self.take_stray(now, id);
         };
         if instance.has_started() {
@@ -57,12 +55,8 @@ impl State {
     }
 
     pub(super) fn start_failed(&mut self, now: Time, id: &InstanceId, reason: &str) {
-        let service = self.services.get_mut(&id.service);
-        let Some((service, mut instance)) = service.and_then(|service| {
-            let fails = |instance: &Instance| !instance.has_started();
-            let instance = take_if(&mut service.instances, id.number, fails)?;
-            Some((service, instance))
-        }) else {
+        let is_starting = |instance: &Instance| !instance.has_started();
+        let Some((service, mut instance)) = take(&mut self.services, id, is_starting) else {
             let text = format!("{id} was reported as not started, and is not starting: {reason}");
             return self.journal.instance(now, Kind::Defect, id, text);
         };
@@ -81,11 +75,7 @@ impl State {
     }
 
     pub(super) fn exited(&mut self, now: Time, id: &InstanceId, exit: Exit) {
-        let service = self.services.get_mut(&id.service);
-        let Some((service, mut instance)) = service.and_then(|service| {
-            let instance = service.instances.remove(&id.number)?;
-            Some((service, instance))
-        }) else {
+        let Some((service, mut instance)) = take(&mut self.services, id, |_| true) else {
             return self.stray_exited(now, id, exit.status);
         };
         let Some(ending) = instance.ending else {
@@ -160,25 +150,11 @@ impl State {
     }
 
     pub(super) fn quiet(&mut self, id: &InstanceId) {
-        let Some(service) = self.services.get_mut(&id.service) else {
-            return;
-        };
-        let Some(instance) = service.instances.get_mut(&id.number) else {
-            return;
-        };
-        if let Some(Ending::Finishing { quiet, .. }) = &mut instance.ending {
+        let ending = find(&mut self.services, id).and_then(|instance| instance.ending.as_mut());
+        if let Some(Ending::Finishing { quiet, .. }) = ending {
             *quiet = true;
         }
     }
-}
-
-/// Takes an instance out, if it is there and passes.
-fn take_if(
-    instances: &mut std::collections::BTreeMap<u32, Instance>,
-    number: u32,
-    passes: impl Fn(&Instance) -> bool,
-) -> Option<Instance> {
-    if passes(instances.get(&number)?) { instances.remove(&number) } else { None }
 }
 
 /// Why an instance that was told to go is gone.

@@ -37,6 +37,8 @@ fn a_herd_that_loses_one_a_second_gets_each_replacement_promptly() {
     for _ in 0..60 {
         let victim = rig.service("shop").instances.into_iter().find(|it| it.phase == Phase::Ready);
         let victim = victim.expect("somebody is ready all the time").id;
+        // A worker may notice before the driver does.
+        rig.unreachable(&victim.to_string());
         let mut ordered = rig.exits(&victim.to_string(), 137);
         lost_at.push_back(rig.now);
         for _ in 0..10 {

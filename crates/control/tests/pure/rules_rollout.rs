@@ -117,6 +117,21 @@ fn unready_old_ones_go_before_ready_ones() {
 }
 
 #[test]
+fn scaling_down_during_a_rollout_takes_the_old_ones_first() {
+    let mut rig = Rig::ready(&[shop(1, 8)]);
+    rig.scale("shop", 4).unwrap();
+    for n in 2..=4 {
+        rig.boot(&format!("shop.{n}"));
+    }
+    rig.restart("shop").unwrap();
+    rig.boot("shop.5");
+    rig.boot("shop.6");
+    assert_eq!(rig.pool("shop"), [1, 2, 5, 6]);
+    rig.scale("shop", 1).unwrap();
+    assert_eq!(rig.pool("shop"), [5]);
+}
+
+#[test]
 fn scaling_goes_on_during_a_rollout() {
     let check = |to: u32| {
         let mut rig = Rig::ready(&[shop(1, 8)]);
