@@ -120,10 +120,16 @@ impl Herd {
 
     /// What the admin API answers on the socket to a GET of `path`; nothing while nobody does.
     pub async fn admin(&self, path: &str) -> Option<Response> {
+        self.admin_ask("GET", path, "").await
+    }
+
+    /// The same with any method and body.
+    pub async fn admin_ask(&self, method: &str, path: &str, body: &str) -> Option<Response> {
         let mut stream = UnixStream::connect(self.socket()).await.ok()?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: herder\r\nConnection: close\r\n\r\n");
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: herder\r\nConnection: close\r\n");
+        let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
         stream.write_all(request.as_bytes()).await.ok()?;
-        Wire::new(stream).response("GET").await.ok()
+        Wire::new(stream).response(method).await.ok()
     }
 
     /// The status, as soon as there is one.

@@ -11,6 +11,7 @@
 //! | a steady load, and who answered how often | [`Load`], [`LoadReport`] |
 //! | to wait for something, and not longer than so long | [`wait_until`], [`wait_for`] |
 //! | processes, orphans, zombies and listening addresses | [`proc`] |
+//! | whether JSON is as its schema says | [`json_schema`] |
 //! | the examples, and the Python that runs them | [`places`] |
 //!
 //! Everything async runs in the test's own tokio runtime, but for [`Load`], which has a thread of
@@ -39,6 +40,7 @@ mod deadline;
 mod herd;
 mod herder;
 mod http_origin;
+pub mod json_schema;
 mod load;
 mod message;
 mod output;
