@@ -48,6 +48,7 @@ fn service(balance: Algorithm) -> Service {
             timeout_wait: s(1),
             idle_max: 1,
             timeout_idle: s(1),
+            timeout_tunnel: s(1),
         },
     }
 }

@@ -100,6 +100,8 @@ pub(crate) type TimeoutWait = Period<{ 10 * S }, 0, H>;
 pub(crate) type IdleMax = Count<64, 0, 10_000>;
 /// Below the 60 s and more after which common servers close an idle connection themselves.
 pub(crate) type TimeoutIdleInstance = Period<{ 30 * S }, 10, { 24 * H }>;
+/// Applications that keep a WebSocket open send something more often, as browsers' proxies ask for.
+pub(crate) type TimeoutTunnel = Period<H, 100, { 168 * H }>;
 
 /// What a crash prints: a stack trace fits.
 pub(crate) type LinesMax = Count<50, 0, 10_000>;

@@ -51,10 +51,10 @@ impl Endpoint {
 
     /// Counts one more request in flight, unless the endpoint is closed.
     ///
-    /// Together with [`Endpoint::close`] this is what makes "no request reaches an instance that was
-    /// told to stop" true and not likely: one atomic word holds the count and the closed bit, so
-    /// either the request is counted before the close and waited for, or it sees the close and goes
-    /// elsewhere.
+    /// Together with [`Endpoint::close`] this is what makes "no request reaches an instance that
+    /// was told to stop" true and not likely: one atomic word holds the count and the closed bit,
+    /// so either the request is counted before the close and waited for, or it sees the close and
+    /// goes elsewhere.
     pub fn begin(self: &Arc<Self>) -> Option<InFlight> {
         let before = self.load.fetch_add(1, Ordering::AcqRel);
         if before & CLOSED != 0 {

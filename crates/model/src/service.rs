@@ -166,4 +166,6 @@ pub struct HttpPolicy {
     pub idle_max: usize,
     /// How long a connection to an instance may idle. Beyond: closed.
     pub timeout_idle: Duration,
+    /// How long nothing may move in a tunnel, such as a WebSocket. Beyond: closed.
+    pub timeout_tunnel: Duration,
 }

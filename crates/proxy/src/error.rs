@@ -42,6 +42,8 @@ pub(crate) enum Error {
     ResponseTimeout,
     ResponseTruncated,
     BodyTimeout,
+    TunnelBroken,
+    TunnelIdle,
 }
 
 /// One row of the table.
@@ -76,6 +78,8 @@ pub const ERROR_LABELS: &[&str] = &[
     "response_timeout",
     "response_truncated",
     "body_timeout",
+    "tunnel_broken",
+    "tunnel_idle",
 ];
 
 impl Error {
@@ -103,6 +107,8 @@ impl Error {
             Error::ResponseTimeout => ("response_timeout", Instance, 504, Never),
             Error::ResponseTruncated => ("response_truncated", Instance, 0, Never),
             Error::BodyTimeout => ("body_timeout", Instance, 0, Never),
+            Error::TunnelBroken => ("tunnel_broken", Instance, 0, Never),
+            Error::TunnelIdle => ("tunnel_idle", Herder, 0, Never),
         };
         Row { label, blame, status, retry }
     }
@@ -158,6 +164,8 @@ impl Error {
             Error::ResponseTimeout => "the instance did not answer in time".into(),
             Error::ResponseTruncated => "the instance closed the connection mid-response".into(),
             Error::BodyTimeout => "the instance stopped sending mid-response".into(),
+            Error::TunnelBroken => "the instance broke the connection of a tunnel".into(),
+            Error::TunnelIdle => "nothing moved in a tunnel for too long".into(),
         }
     }
 }
@@ -194,7 +202,7 @@ pub(crate) fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    const ALL: [Error; 21] = [
+    const ALL: [Error; 23] = [
         Error::Malformed(Refusal::BareLf),
         Error::Malformed(Refusal::TargetTooLong),
         Error::Malformed(Refusal::HeadTooLong),
@@ -216,6 +224,8 @@ mod tests {
         Error::ResponseTimeout,
         Error::ResponseTruncated,
         Error::BodyTimeout,
+        Error::TunnelBroken,
+        Error::TunnelIdle,
     ];
 
     #[test]

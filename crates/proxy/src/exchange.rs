@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use http1::{
     Framing, Limits, Method, Progress, Refusal, ResponseEdit, ResponseFraming, ResponseHead,
-    Version, write_informational, write_response,
+    Version, write_informational, write_response, write_switch,
 };
 use model::{HttpPolicy, ListenerLimits};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -45,6 +45,8 @@ pub(crate) struct Asked {
     pub(crate) version: Version,
     /// Whether the connection to the client may stay open, as far as is known before the response.
     pub(crate) keep_alive: bool,
+    /// Whether the instance is asked to switch protocols.
+    pub(crate) upgrade: bool,
     /// Whether somebody wants to know when the response began; a look at the clock costs.
     pub(crate) wants_first_byte: bool,
 }
@@ -58,6 +60,8 @@ pub(crate) struct Exchanged {
     pub(crate) keeps_link: bool,
     /// Whether the client still sends a body that nobody reads.
     pub(crate) is_early: bool,
+    /// Whether the protocol was switched: what follows both ways is not HTTP.
+    pub(crate) is_switched: bool,
     /// When the response began, if that was asked.
     pub(crate) first_byte_at: Option<Instant>,
 }
@@ -156,6 +160,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
                     keeps_client: keeps_client && is_sent,
                     keeps_link: keeps_link && is_sent && self.link.input.is_empty(),
                     is_early: !is_sent,
+                    is_switched: self.head.status() == 101,
                     first_byte_at: began_at,
                 }))
             }
@@ -215,7 +220,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
 
     fn begin_response(&mut self, sent: Sent) -> Result<State, Error> {
         if self.head.status() == 101 {
-            return Err(Error::BadResponse(Refusal::UnaskedUpgrade));
+            return self.begin_tunnel();
         }
         let framing = self.head.framing(self.asked.method);
         let (outward, frames) = match (framing, self.asked.version) {
@@ -236,6 +241,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
         self.down.gather(&mut self.link.input).map_err(|broken| response_error(&broken))?;
         let began_at = self.asked.wants_first_byte.then(Instant::now);
         Ok(State::Body { keeps_client, keeps_link, began_at })
+    }
+
+    /// Nothing that follows the heads is carried before the instance has agreed to: what the client
+    /// has sent ahead is still in its buffer.
+    fn begin_tunnel(&mut self) -> Result<State, Error> {
+        if !self.asked.upgrade || !self.head.is_switch() {
+            return Err(Error::BadResponse(Refusal::UnaskedUpgrade));
+        }
+        write_switch(&mut self.down.out, self.link.input.unread(), self.head);
+        self.link.input.consume(self.head.len());
+        let began_at = self.asked.wants_first_byte.then(Instant::now);
+        Ok(State::Body { keeps_client: false, keeps_link: false, began_at })
     }
 
     fn party(&self, state: State, sent: Sent) -> Party {

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use http1::{Framing, RequestEdit, write_request};
+use http1::{Framing, RequestEdit, Upgrade, write_request};
 use model::InFlight;
 use telemetry::Shard;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,6 +15,7 @@ use crate::idle::{Link, Parking};
 use crate::pump::{Broken, Frames, Pump};
 use crate::record::Record;
 use crate::snapshot::Place;
+use crate::tunnel::{Ended, Tunnel};
 use crate::worker::Worker;
 
 /// What an attempt is made with.
@@ -47,6 +48,9 @@ impl Attempt<'_> {
         loop {
             match self.send(client, &mut link, record).await {
                 Ok(exchanged) => {
+                    if exchanged.is_switched {
+                        self.carry(client, &mut link, record).await;
+                    }
                     if exchanged.keeps_link {
                         let policy = &self.place.pool().service.http;
                         self.worker.idle.park(endpoint, link, policy, self.worker.now_ms());
@@ -61,6 +65,33 @@ impl Attempt<'_> {
                 Err(failure) => return Err(failure),
             }
         }
+    }
+
+    /// Carries what follows a switch of protocols, until it ends.
+    async fn carry<C: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        client: &mut Client<C>,
+        link: &mut Link,
+        record: &mut Record,
+    ) {
+        client.consume_head();
+        let tunnel = Tunnel {
+            client: &mut client.stream,
+            client_in: &mut client.input,
+            link: &mut link.stream,
+            link_in: &mut link.input,
+            deadline: &client.deadline,
+            timeout_idle: self.place.pool().service.http.timeout_tunnel,
+        };
+        let carried = tunnel.run().await;
+        record.bytes_in += carried.bytes_up;
+        record.bytes_out += carried.bytes_down;
+        record.error = match carried.ended {
+            Ended::Closed => None,
+            Ended::ClientBroke => Some(Error::ClientGone),
+            Ended::LinkBroke => Some(Error::TunnelBroken),
+            Ended::Idle => Some(Error::TunnelIdle),
+        };
     }
 
     async fn open(&self, record: &mut Record) -> Result<Link, Failure> {
@@ -88,7 +119,7 @@ impl Attempt<'_> {
         let mut up = Pump::new(std::mem::take(&mut client.up_out));
         let mut down = Pump::new(std::mem::take(&mut client.down_out));
         client.response.clear();
-        let result = match prepare(client, &mut up, policy.body_bytes_max) {
+        let result = match self.prepare(client, &mut up, policy.body_bytes_max) {
             Err(error) => Err(Failure { error, is_answered: false }),
             Ok(()) => {
                 if self.asked.wants_first_byte {
@@ -116,32 +147,35 @@ impl Attempt<'_> {
         client.down_out = down.into_out();
         result
     }
-}
 
-/// Writes the head as the instance is to get it, with as much of the body as is there.
-fn prepare<C>(client: &mut Client<C>, up: &mut Pump, body_bytes_max: u64) -> Result<(), Error>
-where
-    C: AsyncRead + AsyncWrite + Unpin,
-{
-    let buffer = client.input.unread();
-    let is_ours = client.head.request_id().is_none_or(|id| id.of(buffer) != client.request_id);
-    let edit = RequestEdit {
-        client: &client.peer_text,
-        scheme: b"http",
-        request_id: is_ours.then_some(&client.request_id),
-    };
-    write_request(&mut up.out, buffer, &client.head, &edit);
-    let framing = client.head.framing();
-    if framing == Framing::None {
-        return Ok(());
+    /// Writes the head as the instance is to get it, with as much of the body as is there.
+    fn prepare<C: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        client: &mut Client<C>,
+        up: &mut Pump,
+        body_bytes_max: u64,
+    ) -> Result<(), Error> {
+        let buffer = client.input.unread();
+        let is_ours = client.head.request_id().is_none_or(|id| id.of(buffer) != client.request_id);
+        let edit = RequestEdit {
+            client: &client.peer_text,
+            scheme: b"http",
+            request_id: is_ours.then_some(&client.request_id),
+            upgrade: if self.asked.upgrade { Upgrade::Pass } else { Upgrade::Drop },
+        };
+        write_request(&mut up.out, buffer, &client.head, &edit);
+        let framing = client.head.framing();
+        if framing == Framing::None {
+            return Ok(());
+        }
+        client.consume_head();
+        up.begin(framing, Frames::Keep, body_bytes_max);
+        up.gather(&mut client.input).map_err(|broken| match broken {
+            Broken::Malformed(refusal) => Error::Malformed(refusal),
+            Broken::TooLarge => Error::BodyTooLarge,
+            Broken::Truncated | Broken::Unwritable => Error::ClientGone,
+        })
     }
-    client.consume_head();
-    up.begin(framing, Frames::Keep, body_bytes_max);
-    up.gather(&mut client.input).map_err(|broken| match broken {
-        Broken::Malformed(refusal) => Error::Malformed(refusal),
-        Broken::TooLarge => Error::BodyTooLarge,
-        Broken::Truncated | Broken::Unwritable => Error::ClientGone,
-    })
 }
 
 /// Which parked connections will do for the request that the client is at. The instance may close

@@ -177,6 +177,7 @@ mod tests {
         timeout_wait: Duration::ZERO,
         idle_max: 2,
         timeout_idle: Duration::from_millis(5000),
+        timeout_tunnel: Duration::from_millis(5000),
     };
 
     #[tokio::test]

@@ -18,6 +18,7 @@ mod route;
 mod serve;
 mod snapshot;
 mod timers;
+mod tunnel;
 mod wait;
 mod worker;
 

@@ -85,6 +85,7 @@ where
         method: client.head.method(),
         version: client.head.version(),
         keep_alive: worker.keeps_alive(client),
+        upgrade: client.head.wants_upgrade() && client.head.framing() == Framing::None,
         wants_first_byte: worker.has_access_log(),
     };
     let policy = place.pool().service.http;

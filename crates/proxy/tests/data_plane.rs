@@ -6,6 +6,8 @@
 mod access_log;
 #[path = "data_plane/bodies.rs"]
 mod bodies;
+#[path = "data_plane/chaos.rs"]
+mod chaos;
 #[path = "data_plane/closing.rs"]
 mod closing;
 #[path = "data_plane/connections.rs"]
@@ -32,5 +34,7 @@ mod reload;
 mod retries;
 #[path = "data_plane/stale.rs"]
 mod stale;
+#[path = "data_plane/upgrades.rs"]
+mod upgrades;
 #[path = "data_plane/waiting.rs"]
 mod waiting;

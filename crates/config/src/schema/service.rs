@@ -264,4 +264,6 @@ pub(crate) struct Http {
     pub idle_max: defaults::IdleMax,
     /// How long a connection to an instance may be idle. Beyond it it is closed.
     pub timeout_idle: defaults::TimeoutIdleInstance,
+    /// How long nothing may move in a tunnel, such as a WebSocket. Beyond it both ends are closed.
+    pub timeout_tunnel: defaults::TimeoutTunnel,
 }

@@ -56,6 +56,7 @@ pub(crate) fn service() -> Service {
             timeout_wait: SECOND,
             idle_max: 1,
             timeout_idle: SECOND,
+            timeout_tunnel: SECOND,
         },
     }
 }

@@ -221,6 +221,7 @@ pub(crate) fn service(source: Source) -> Arc<Service> {
             timeout_wait: second,
             idle_max: 1,
             timeout_idle: second,
+            timeout_tunnel: second,
         },
     })
 }

@@ -72,6 +72,7 @@ pub(crate) fn service(name: &str, source: Source, scale: Scale) -> Service {
             timeout_wait: s(10),
             idle_max: 16,
             timeout_idle: s(60),
+            timeout_tunnel: s(60),
         },
     }
 }

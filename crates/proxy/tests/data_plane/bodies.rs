@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::instance::{Instance, connect, fill, head, send};
-use crate::plane::Plane;
+use crate::plane::{Plane, Setup};
 
 const MIB: usize = 1 << 20;
 
@@ -161,6 +161,65 @@ async fn an_early_answer_reaches_a_client_that_still_sends() {
     // Nobody wants the rest, but it is taken for a while: a reset would destroy the answer.
     client.send(vec![b'x'; 100_000]).await.unwrap();
     assert_eq!(client.vanished().await.unwrap(), Vanished::Closed);
+}
+
+#[tokio::test]
+async fn a_client_that_sends_all_before_it_reads_gets_the_early_answer() {
+    let content = content(20 * MIB);
+    let instance = Instance::start().await;
+    let mut setup = Setup::default();
+    setup.policy.body_bytes_max = 15_000_000;
+    let plane = setup.serving([instance.addr()]);
+    for field in ["Content-Length: 20971520", "Transfer-Encoding: chunked"] {
+        let mut client = plane.client().await;
+        let head = format!("PUT / HTTP/1.1\r\nHost: h\r\n{field}\r\n\r\n");
+        let chunk = format!("{:x}\r\n", content.len());
+        let upload = async {
+            client.send(format!("{head}{chunk}")).await.unwrap();
+            client.send(&content).await.expect("the rest is taken");
+            client.response().await.unwrap()
+        };
+        let refused = async {
+            if field.starts_with("Transfer") {
+                let mut wire = instance.asked().await;
+                send(&mut wire, "HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno").await;
+            }
+        };
+        let (response, ()) = tokio::join!(upload, refused);
+        let expected = if field.starts_with("Transfer") { 403 } else { 413 };
+        assert_eq!(response.status, expected, "{field}");
+        assert_eq!(client.vanished().await.unwrap(), Vanished::Closed);
+    }
+}
+
+#[tokio::test]
+async fn messages_in_single_bytes_are_the_same_messages() {
+    let instance = Instance::start().await;
+    let plane = Plane::of([instance.addr()]);
+    let mut client = plane.client().await;
+    let body = "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n";
+    for _ in 0..2 {
+        let asked = async {
+            for byte in format!("PUT / HTTP/1.1\r\nHost: h\r\n{body}").bytes() {
+                client.send([byte]).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            client.response().await.unwrap()
+        };
+        let answered = async {
+            let mut wire = instance.accept().await;
+            let mut request = wire.request_head().await.unwrap().unwrap();
+            wire.request_body(&mut request).await.unwrap();
+            for byte in format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{body}").bytes() {
+                send(&mut wire, [byte]).await;
+                tokio::task::yield_now().await;
+            }
+            request.body
+        };
+        let (response, uploaded) = tokio::join!(asked, answered);
+        assert_eq!((response.text().as_str(), uploaded.as_slice()), ("hello", &b"hello"[..]));
+        assert_eq!(response.trailers.get("x"), Some("y"));
+    }
 }
 
 #[tokio::test]

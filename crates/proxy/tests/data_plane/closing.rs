@@ -27,10 +27,10 @@ impl Clients {
             tokio::spawn(async move {
                 let mut client = RawClient::connect(addr).await;
                 while !stop.load(Ordering::Relaxed) {
-                    if at % 2 == 0 {
+                    if at.is_multiple_of(2) {
                         client = RawClient::connect(addr).await;
                     }
-                    let response = if at % 3 == 0 {
+                    let response = if at.is_multiple_of(3) {
                         client.post("/", "hi").await.unwrap()
                     } else {
                         client.get("/").await.unwrap()

@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use testkit::{HttpOrigin, PATIENCE, Reply, Vanished};
+use testkit::{HttpOrigin, PATIENCE, RawClient, Reply, Vanished, wait_until};
 use tokio::net::TcpStream;
 
 use crate::instance::{Instance, send};
 use crate::plane::{Plane, SOON, Setup};
 
 #[tokio::test]
-async fn idle_connections_are_closed_at_once() {
+async fn idle_connections_are_closed_soon() {
     let origin = HttpOrigin::start("a", |_| Reply::bytes("ok")).await;
     let plane = Setup { workers: 2, ..Setup::default() }.serving([origin.addr()]);
     let mut clients = Vec::new();
@@ -37,7 +37,7 @@ async fn a_connection_that_has_not_asked_yet_gets_a_moment_and_no_more() {
     let began = Instant::now();
     let asked = async {
         // Draining has begun for certain when nobody listens any more.
-        testkit::wait_until(PATIENCE, "the listener to go", async || {
+        wait_until(PATIENCE, "the listener to go", async || {
             TcpStream::connect(plane.addr()).await.is_err()
         })
         .await;
@@ -47,6 +47,53 @@ async fn a_connection_that_has_not_asked_yet_gets_a_moment_and_no_more() {
     assert_eq!((left, response.fields.get("connection")), (0, Some("close")));
     assert_eq!(silent.vanished().await.unwrap(), Vanished::Closed);
     assert!(began.elapsed() < PATIENCE / 4);
+}
+
+#[tokio::test]
+async fn a_connection_in_use_is_told_which_request_is_the_last() {
+    let origin = HttpOrigin::start("a", |_| Reply::bytes("ok")).await;
+    let plane = Setup { workers: 2, ..Setup::default() }.serving([origin.addr()]);
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        let addr = plane.addr();
+        clients.push(tokio::spawn(async move {
+            let mut client = RawClient::connect(addr).await;
+            loop {
+                let response = client.get("/").await.expect("no request is lost");
+                if response.fields.get("connection") == Some("close") {
+                    return client.vanished().await.unwrap();
+                }
+                // Idle for a moment, as clients are: that is when draining may begin.
+                tokio::task::yield_now().await;
+            }
+        }));
+    }
+    wait_until(PATIENCE, "some load", async || origin.answered() > 100).await;
+    assert_eq!(plane.proxy.drain(PATIENCE).await, 0);
+    for client in clients {
+        assert_eq!(client.await.unwrap(), Vanished::Closed);
+    }
+}
+
+#[tokio::test]
+async fn requests_that_were_sent_before_are_answered() {
+    let origin = HttpOrigin::start("a", |_| Reply::bytes("ok")).await;
+    for _ in 0..20 {
+        let plane = Setup { workers: 2, ..Setup::default() }.serving([origin.addr()]);
+        let mut clients = Vec::new();
+        for _ in 0..10 {
+            let mut client = plane.client().await;
+            client.get("/").await.unwrap();
+            clients.push(client);
+        }
+        for client in &mut clients {
+            client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        }
+        plane.proxy.drain(Duration::ZERO).await;
+        for client in &mut clients {
+            assert_eq!(client.response().await.unwrap().status, 200);
+        }
+    }
 }
 
 #[tokio::test]
@@ -61,7 +108,7 @@ async fn requests_that_run_are_finished_and_say_that_they_are_the_last() {
     let mut late = instance.asked().await;
     send(&mut late, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no").await;
     let finished = async {
-        testkit::wait_until(PATIENCE, "the listener to go", async || {
+        wait_until(PATIENCE, "the listener to go", async || {
             TcpStream::connect(plane.addr()).await.is_err()
         })
         .await;
@@ -101,7 +148,7 @@ async fn connections_that_the_kernel_has_completed_are_still_served() {
         let mut clients = Vec::new();
         for _ in 0..20 {
             let mut client = plane.client().await;
-            client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+            client.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.unwrap();
             clients.push(client);
         }
         let answered = async {

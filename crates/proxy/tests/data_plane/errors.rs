@@ -3,7 +3,7 @@
 
 use testkit::{HttpOrigin, Reply};
 
-use crate::instance::{connect, head, refusing, send};
+use crate::instance::{Refusing, connect, head, send};
 use crate::plane::{Plane, SOON, Setup};
 
 /// What is expected of an answer.
@@ -160,7 +160,8 @@ async fn an_instance_that_fails_is_answered_for_and_the_connection_kept() {
     let none = "no instance of the service is ready";
     let expected = kept("HTTP/1.1 503 Service Unavailable", "no_instance", none);
     check(&plane, request, expected).await;
-    plane.publish(&[plane.endpoint(refusing())]);
+    let refusing = Refusing::new();
+    plane.publish(&[plane.endpoint(refusing.addr())]);
     let refused = "the instance refused the connection";
     check(&plane, request, kept("HTTP/1.1 502 Bad Gateway", "connect_refused", refused)).await;
     let silent = HttpOrigin::start("a", |_| Reply::echo().delay(SOON * 100)).await;

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
 use testkit::{PATIENCE, Wire};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -40,9 +41,25 @@ impl Instance {
     }
 }
 
-/// An address on which nobody listens.
-pub(crate) fn refusing() -> SocketAddr {
-    StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// An address that refuses connections and that nobody else can take: bound, and not listened on.
+pub(crate) struct Refusing(Socket);
+
+impl Refusing {
+    pub(crate) fn new() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        Self(socket)
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.0.local_addr().unwrap().as_socket().unwrap()
+    }
+}
+
+/// An address that can be bound again and again: below the ports that the kernel gives to clients.
+pub(crate) fn free_addr() -> SocketAddr {
+    let addr = |_| SocketAddr::from(([127, 0, 0, 1], fastrand::u16(30_000..32_768)));
+    (0..1000).map(addr).find(|addr| StdListener::bind(addr).is_ok()).expect("some port is free")
 }
 
 /// Sends bytes over a connection that the test plays.

@@ -4,7 +4,7 @@
 use model::ServiceName;
 use testkit::{HttpOrigin, Reply};
 
-use crate::instance::refusing;
+use crate::instance::Refusing;
 use crate::plane::{Plane, SOON, Setup};
 
 async fn check(plane: &Plane, name: &str, labels: &str, value: f64) {
@@ -58,7 +58,8 @@ async fn errors_are_counted_under_their_labels() {
     let plane = setup.start();
     let mut client = plane.client().await;
     client.get("/").await.unwrap();
-    plane.publish(&[plane.endpoint(refusing())]);
+    let refusing = Refusing::new();
+    plane.publish(&[plane.endpoint(refusing.addr())]);
     client.get("/").await.unwrap();
     plane.publish_nothing();
     client.get("/").await.unwrap();

@@ -80,6 +80,7 @@ impl Default for Setup {
                 timeout_wait: PATIENCE,
                 idle_max: 64,
                 timeout_idle: PATIENCE,
+                timeout_tunnel: PATIENCE,
             },
             algorithm: Algorithm::RoundRobin,
             has_access_log: false,

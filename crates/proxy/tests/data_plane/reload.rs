@@ -7,6 +7,7 @@ use model::ListenerLimits;
 use testkit::{HttpOrigin, PATIENCE, RawClient, Reply, Vanished, wait_until};
 use tokio::net::TcpStream;
 
+use crate::instance::free_addr;
 use crate::plane::{Plane, Setup, by_name, listener};
 
 async fn ok() -> HttpOrigin {
@@ -78,7 +79,7 @@ async fn a_listener_that_is_renamed_stays_open_under_its_new_name() {
     let origin = ok().await;
     let plane = Setup { has_access_log: true, ..Setup::default() }.serving([origin.addr()]);
     let limits = plane.listener().limits;
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = free_addr();
     plane.listen_on([listener("old", free, &limits)]);
     let mut kept = plane.client().await;
     assert_eq!(kept.get("/").await.unwrap().status, 200);
@@ -96,7 +97,7 @@ async fn an_address_that_is_given_up_can_be_taken_again() {
     let origin = ok().await;
     let plane = Setup { workers: 2, ..Setup::default() }.serving([origin.addr()]);
     let limits = plane.listener().limits;
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = free_addr();
     let fixed = listener("web", free, &limits);
     plane.listen_on([fixed.clone()]);
     let mut kept = RawClient::connect(free).await;
@@ -117,7 +118,7 @@ async fn a_busy_address_is_explained_and_nothing_has_changed() {
     let plane = Setup { workers: 2, ..Setup::default() }.serving([origin.addr()]);
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let busy = busy.local_addr().map(|addr| (addr, busy)).unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = free_addr();
     let limits = plane.listener().limits;
     let wanted = by_name([listener("a", free, &limits), listener("b", busy.0, &limits)]);
     let Err(error) = plane.proxy.prepare(&wanted) else { panic!("{} is busy", busy.0) };

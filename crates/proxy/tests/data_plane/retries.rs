@@ -7,7 +7,7 @@ use std::sync::Arc;
 use model::Endpoint;
 use testkit::{Framing, HttpOrigin, RawClient, Reply};
 
-use crate::instance::{Instance, refusing, send};
+use crate::instance::{Instance, Refusing, send};
 use crate::plane::{Plane, SOON, Setup};
 
 async fn resetting() -> HttpOrigin {
@@ -102,8 +102,8 @@ async fn a_response_that_has_begun_is_cut_where_the_instance_cut_it() {
 
 #[tokio::test]
 async fn a_refused_connection_harms_no_request_and_is_reported() {
-    let good = HttpOrigin::echo("good").await;
-    let (plane, endpoints) = in_front_of(Setup::default(), [refusing(), good.addr()]);
+    let (bad, good) = (Refusing::new(), HttpOrigin::echo("good").await);
+    let (plane, endpoints) = in_front_of(Setup::default(), [bad.addr(), good.addr()]);
     let mut client = plane.client().await;
     for (nth, request) in [
         "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -185,7 +185,8 @@ async fn without_another_endpoint_the_first_failure_is_the_answer() {
 
 #[tokio::test]
 async fn a_request_whose_only_instance_is_gone_waits_for_the_next_one() {
-    let (plane, endpoints) = in_front_of(Setup::default(), [refusing()]);
+    let bad = Refusing::new();
+    let (plane, endpoints) = in_front_of(Setup::default(), [bad.addr()]);
     let mut client = plane.client().await;
     client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
     plane.metric_becomes(r#"herder_requests_waiting{service="shop"}"#, 1.0).await;
