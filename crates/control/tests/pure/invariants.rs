@@ -37,11 +37,25 @@ struct Life {
     /// By when its requests had to be finished, once it drained.
     drain_deadline: Option<Time>,
     is_quiet: bool,
+    is_told_to_end: bool,
 }
 
 impl Invariants {
-    /// An event that the state is told.
-    pub(crate) fn told(&mut self, event: &Event) {
+    /// An event that the state is about to be told. What was due before it happened before it: the
+    /// plan asked to be woken up in time.
+    pub(crate) fn told(&mut self, event: &Event, before: &View) {
+        for service in &before.services {
+            for instance in &service.instances {
+                let life = &self.lives[&instance.id];
+                let deadline = match instance.phase {
+                    Phase::Starting if life.addr.is_none() => Some(life.boot_deadline),
+                    Phase::Draining if !life.is_told_to_end => life.drain_deadline,
+                    _ => None,
+                };
+                let missed = deadline.is_some_and(|at| before.at > at);
+                assert!(!missed, "{} was not dealt with at {deadline:?}", instance.id);
+            }
+        }
         if let Event::Quiet { id } = event
             && let Some(life) = self.lives.get_mut(id)
         {
@@ -69,6 +83,7 @@ impl Invariants {
                     was_ready: false,
                     drain_deadline: None,
                     is_quiet: false,
+                    is_told_to_end: false,
                 };
                 self.lives.insert(id.clone(), life);
                 let service = view.services.iter().find(|it| it.name == id.service);
@@ -85,7 +100,8 @@ impl Invariants {
                 self.drains(id, view, operator);
             }
             Action::Terminate { id } => {
-                let life = &self.lives[id];
+                let life = self.lives.get_mut(id).expect("it was started");
+                life.is_told_to_end = true;
                 let finished = life.drain_deadline.is_some_and(|at| life.is_quiet || now >= at);
                 assert!(!life.was_ready || finished, "{id} ends before its requests do");
             }

@@ -329,7 +329,7 @@ impl Sim {
     fn tell(&mut self, event: Event, fits: bool) {
         self.events += 1;
         let now = self.world.now;
-        self.invariants.told(&event);
+        self.invariants.told(&event, &self.view());
         if self.tells && !matches!(event, Event::Configured(_)) {
             println!("{now} {event:?}");
         }
