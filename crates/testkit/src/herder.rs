@@ -33,19 +33,24 @@ impl Herder {
         Self { subcommand: vec!["run".into()], ..this }.flags(flags)
     }
 
+    /// The same without the admin port, so that a flag can name another.
+    #[must_use]
+    pub fn without_admin(mut self) -> Self {
+        let at = self.flags.iter().position(|flag| flag == "--admin");
+        if let Some(at) = at {
+            self.flags.drain(at..at + 2);
+        }
+        self
+    }
+
     /// `herder serve` of a file with this text, with a socket and an admin port of its own. The
     /// ports of listeners are the file's to name, as 0.
     pub fn serve(binary: impl AsRef<Path>, config: &str) -> Self {
-        Self::serve_as_written(binary, config).flags(["--admin", "127.0.0.1:0"])
-    }
-
-    /// The same with the admin port that the file names, too.
-    pub fn serve_as_written(binary: impl AsRef<Path>, config: &str) -> Self {
         let this = Self::new(binary.as_ref());
         let file = this.dir.path().join("herder.toml");
         fs::write(&file, config).expect("a fresh folder can be written to");
         let subcommand = vec!["serve".into(), "--config".into(), file.into()];
-        Self { subcommand, ..this }
+        Self { subcommand, ..this }.flags(["--admin", "127.0.0.1:0"])
     }
 
     /// More flags of the subcommand.

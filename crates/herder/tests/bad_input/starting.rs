@@ -92,7 +92,7 @@ async fn the_admin_port_in_use() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap();
     let file = format!("{}[admin]\nbind = \"{addr}\"\n", config());
-    let herder = Herder::serve_as_written(HERDER, &file);
+    let herder = Herder::serve(HERDER, &file).without_admin();
     let first = format!("the admin address {addr} cannot be used: Address already in use");
     ends(herder.start(), 1, &[&first, "another Herder may have it", "--admin off"]).await;
 }
