@@ -211,8 +211,8 @@ impl Worker {
             && !self.is_draining()
     }
 
-    /// Fills in the request id, the client's if it is a single plain one, and keeps a copy of the head for
-    /// the access log: the original is gone once a body is forwarded.
+    /// Fills in the request id, the client's if it is a single plain one, and keeps a copy of the
+    /// head for the access log: the original is gone once a body is forwarded.
     pub(crate) fn name_request<C>(&self, client: &mut Client<C>) {
         let buffer = client.input.unread();
         client.request_id.clear();

@@ -97,18 +97,11 @@ impl AccessLog {
         let (queue, messages) = mpsc::sync_channel(QUEUE_BATCHES_MAX);
         let (end, ended) = mpsc::sync_channel(0);
         let sink_thread = SinkThread::new(sink, messages, Arc::clone(&shared))?;
-        thread::Builder::new()
-            .name("herder-access".to_owned())
-            .spawn(move || {
-                sink_thread.run();
-                drop(end);
-            })?;
-        Ok(Self {
-            format,
-            queue,
-            shared,
-            ended: Mutex::new(ended),
-        })
+        thread::Builder::new().name("herder-access".to_owned()).spawn(move || {
+            sink_thread.run();
+            drop(end);
+        })?;
+        Ok(Self { format, queue, shared, ended: Mutex::new(ended) })
     }
 
     /// A writer for one worker.
@@ -118,10 +111,7 @@ impl AccessLog {
 
     /// Lines lost so far, whatever the reason.
     pub fn dropped(&self) -> u64 {
-        let Lost {
-            queue_full,
-            write_failed,
-        } = self.lost();
+        let Lost { queue_full, write_failed } = self.lost();
         queue_full + write_failed
     }
 
@@ -182,9 +172,7 @@ impl Unwritten {
 
 impl Drop for Unwritten {
     fn drop(&mut self) {
-        self.shared
-            .lost_queue_full
-            .fetch_add(self.lines, Ordering::Relaxed);
+        self.shared.lost_queue_full.fetch_add(self.lines, Ordering::Relaxed);
     }
 }
 
@@ -222,10 +210,7 @@ mod tests {
         let log = AccessLog::open(Format::Text, sink).unwrap();
         let batch = Batch {
             bytes: b"a line\n".to_vec(),
-            unwritten: Unwritten {
-                lines: 1,
-                shared: Arc::clone(&log.shared),
-            },
+            unwritten: Unwritten { lines: 1, shared: Arc::clone(&log.shared) },
             back: mpsc::sync_channel(1).0,
         };
         log.queue.send(Message::Batch(batch)).unwrap();

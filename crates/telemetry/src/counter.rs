@@ -20,8 +20,7 @@ impl Counter {
 
     /// Counts `more`; wraps after 2⁶⁴, which a scraper takes for a restart.
     pub(crate) fn add(&self, more: u64) {
-        self.0
-            .store(self.get().wrapping_add(more), Ordering::Relaxed);
+        self.0.store(self.get().wrapping_add(more), Ordering::Relaxed);
     }
 
     /// Keeps the larger of what is there and `value`.
@@ -40,8 +39,7 @@ impl Counter {
 impl Gauge {
     /// Moves by `delta`.
     pub(crate) fn add(&self, delta: i64) {
-        self.0
-            .store(self.get().wrapping_add(delta), Ordering::Relaxed);
+        self.0.store(self.get().wrapping_add(delta), Ordering::Relaxed);
     }
 
     /// Where it stands.

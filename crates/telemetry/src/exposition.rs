@@ -52,34 +52,16 @@ type Labels = Vec<(&'static str, String)>;
 impl Exposition {
     /// Every metric, none with a series.
     pub(crate) fn new() -> Self {
-        let family = |&metric: &&'static Metric| {
-            (
-                metric.name,
-                Family {
-                    metric,
-                    series: vec![],
-                },
-            )
-        };
-        Self {
-            families: names::ALL.iter().map(family).collect(),
-        }
+        let family = |&metric: &&'static Metric| (metric.name, Family { metric, series: vec![] });
+        Self { families: names::ALL.iter().map(family).collect() }
     }
 
     /// Adds one series. `labels` are the values of [`Metric::labels`], in that order.
     pub(crate) fn add(&mut self, metric: &'static Metric, labels: &[&str], value: Value) {
         debug_assert_eq!(labels.len(), metric.labels.len(), "{}", metric.name);
-        let labels = metric
-            .labels
-            .iter()
-            .zip(labels)
-            .map(|(&k, &v)| (k, v.to_owned()))
-            .collect();
+        let labels = metric.labels.iter().zip(labels).map(|(&k, &v)| (k, v.to_owned())).collect();
         let family = self.families.get_mut(metric.name);
-        family
-            .expect("names::ALL lists every metric")
-            .series
-            .push((labels, value));
+        family.expect("names::ALL lists every metric").series.push((labels, value));
     }
 
     /// The text, up to and with its end mark.

@@ -71,44 +71,16 @@ impl Gauges {
     /// Adds these series to the metrics.
     pub(crate) fn expose(&self, to: &mut Exposition) {
         to.add(&names::BUILD, &[self.version], Value::Info);
-        to.add(
-            &names::START_TIME,
-            &[],
-            Value::Seconds(self.started.as_ms() as f64 / 1e3),
-        );
-        to.add(
-            &names::TABLE_VERSION,
-            &[],
-            Value::Version(self.table_version),
-        );
+        to.add(&names::START_TIME, &[], Value::Seconds(self.started.as_ms() as f64 / 1e3));
+        to.add(&names::TABLE_VERSION, &[], Value::Version(self.table_version));
         let dropped = Value::Count(self.unreachable_dropped);
         to.add(&names::UNREACHABLE_DROPPED, &[], dropped);
-        let Lost {
-            queue_full,
-            write_failed,
-        } = self.access_log_lost;
-        to.add(
-            &names::ACCESS_LOG_LOST,
-            &["queue_full"],
-            Value::Count(queue_full),
-        );
-        to.add(
-            &names::ACCESS_LOG_LOST,
-            &["write_failed"],
-            Value::Count(write_failed),
-        );
-        for JournalCount {
-            service,
-            kind,
-            count,
-        } in &self.journal
-        {
+        let Lost { queue_full, write_failed } = self.access_log_lost;
+        to.add(&names::ACCESS_LOG_LOST, &["queue_full"], Value::Count(queue_full));
+        to.add(&names::ACCESS_LOG_LOST, &["write_failed"], Value::Count(write_failed));
+        for JournalCount { service, kind, count } in &self.journal {
             let service = service.as_ref().map_or("", ServiceName::as_str);
-            to.add(
-                &names::JOURNAL_ENTRIES,
-                &[service, kind],
-                Value::Count(*count),
-            );
+            to.add(&names::JOURNAL_ENTRIES, &[service, kind], Value::Count(*count));
         }
         self.services.iter().for_each(|service| service.expose(to));
     }
@@ -117,52 +89,20 @@ impl Gauges {
 impl ServiceGauges {
     fn expose(&self, to: &mut Exposition) {
         let name = self.name.as_str();
-        to.add(
-            &names::INSTANCES_DESIRED,
-            &[name],
-            Value::Level(self.desired.into()),
-        );
-        to.add(
-            &names::INSTANCES_MIN,
-            &[name],
-            Value::Level(self.min.into()),
-        );
-        to.add(
-            &names::INSTANCES_MAX,
-            &[name],
-            Value::Level(self.max.into()),
-        );
-        let alive = || {
-            self.instances
-                .iter()
-                .filter(|instance| instance.phase != Phase::Gone)
-        };
+        to.add(&names::INSTANCES_DESIRED, &[name], Value::Level(self.desired.into()));
+        to.add(&names::INSTANCES_MIN, &[name], Value::Level(self.min.into()));
+        to.add(&names::INSTANCES_MAX, &[name], Value::Level(self.max.into()));
+        let alive = || self.instances.iter().filter(|instance| instance.phase != Phase::Gone);
         for phase in Phase::ALL.into_iter().filter(|&phase| phase != Phase::Gone) {
             let count = alive().filter(|instance| instance.phase == phase).count();
-            to.add(
-                &names::INSTANCES,
-                &[name, phase.label()],
-                Value::Size(count),
-            );
+            to.add(&names::INSTANCES, &[name, phase.label()], Value::Size(count));
         }
         for instance in alive() {
             let id = instance.id.to_string();
             let labels: &[&str] = &[name, &id];
-            to.add(
-                &names::INSTANCE_REQUESTS,
-                labels,
-                Value::Count(instance.requests),
-            );
-            to.add(
-                &names::INSTANCE_FAILURES,
-                labels,
-                Value::Count(instance.failures),
-            );
-            to.add(
-                &names::INSTANCE_IN_FLIGHT,
-                labels,
-                Value::Level(instance.in_flight.into()),
-            );
+            to.add(&names::INSTANCE_REQUESTS, labels, Value::Count(instance.requests));
+            to.add(&names::INSTANCE_FAILURES, labels, Value::Count(instance.failures));
+            to.add(&names::INSTANCE_IN_FLIGHT, labels, Value::Level(instance.in_flight.into()));
         }
     }
 }

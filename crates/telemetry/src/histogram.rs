@@ -33,10 +33,7 @@ pub(crate) struct Distribution {
 
 impl Histogram {
     pub(crate) const fn new() -> Self {
-        Self {
-            buckets: [const { Counter::new() }; BUCKETS],
-            max_ns: Counter::new(),
-        }
+        Self { buckets: [const { Counter::new() }; BUCKETS], max_ns: Counter::new() }
     }
 
     /// Counts one duration.
@@ -49,10 +46,7 @@ impl Histogram {
 impl Distribution {
     /// Of nothing.
     pub(crate) fn new() -> Self {
-        Self {
-            buckets: vec![0; BUCKETS].into(),
-            max_ns: 0,
-        }
+        Self { buckets: vec![0; BUCKETS].into(), max_ns: 0 }
     }
 
     /// Adds what one thread timed.
@@ -145,11 +139,7 @@ mod tests {
         for i in 0..BUCKETS - 1 {
             let (lower, width) = edges(i);
             assert_eq!(lower, next, "bucket {i}");
-            assert_eq!(
-                (index(lower), index(lower + width - 1)),
-                (i, i),
-                "bucket {i}"
-            );
+            assert_eq!((index(lower), index(lower + width - 1)), (i, i), "bucket {i}");
             next = lower + width;
         }
         assert_eq!(next, 1 << OCTAVE_END);
@@ -161,10 +151,7 @@ mod tests {
         let check = |values: &[u64], p: f64, expected_us: u64| {
             let found = distribution(values).quantile(p).unwrap().as_nanos() as f64;
             let expected = expected_us as f64 * 1e3;
-            assert!(
-                (found - expected).abs() <= 0.02 * expected,
-                "p{p} of {values:?}: {found}"
-            );
+            assert!((found - expected).abs() <= 0.02 * expected, "p{p} of {values:?}: {found}");
         };
         let hundred: Vec<u64> = (1..=100).map(|us| us * 1_000_000).collect();
         check(&hundred, 0.0, 1_000);
@@ -178,14 +165,8 @@ mod tests {
 
     #[test]
     fn a_quantile_is_never_longer_than_the_longest() {
-        assert_eq!(
-            distribution(&[1_000_000]).quantile(0.5),
-            Some(Duration::from_millis(1))
-        );
-        assert_eq!(
-            distribution(&[3]).quantile(1.0),
-            Some(Duration::from_nanos(3))
-        );
+        assert_eq!(distribution(&[1_000_000]).quantile(0.5), Some(Duration::from_millis(1)));
+        assert_eq!(distribution(&[3]).quantile(1.0), Some(Duration::from_nanos(3)));
     }
 
     proptest! {

@@ -125,33 +125,15 @@ mod tests {
     #[test]
     fn names_follow_the_rules() {
         let mut seen = BTreeSet::new();
-        for Metric {
-            name,
-            kind,
-            labels,
-            help,
-        } in ALL
-        {
+        for Metric { name, kind, labels, help } in ALL {
             assert!(seen.insert(name), "{name} twice");
             assert!(name.starts_with("herder_"), "{name}");
-            assert!(
-                name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
-                "{name}"
-            );
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
             assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
             assert_eq!(name.ends_with("_info"), *kind == Kind::Info, "{name}");
-            assert!(
-                *kind != Kind::Histogram || name.ends_with("_seconds"),
-                "{name}"
-            );
-            assert!(
-                !labels.contains(&"le") && !labels.contains(&"instance"),
-                "{name}"
-            );
-            assert!(
-                help.ends_with('.') && !help.contains(['"', '\\', '\n', '|']),
-                "{name}"
-            );
+            assert!(*kind != Kind::Histogram || name.ends_with("_seconds"), "{name}");
+            assert!(!labels.contains(&"le") && !labels.contains(&"instance"), "{name}");
+            assert!(help.ends_with('.') && !help.contains(['"', '\\', '\n', '|']), "{name}");
         }
     }
 

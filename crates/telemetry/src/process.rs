@@ -29,10 +29,7 @@ impl ProcessSeries {
             accepted: Counter::new(),
             errors: Errors::new(error_labels.len()),
         };
-        Self {
-            error_labels,
-            shards: (0..workers).map(shard).collect(),
-        }
+        Self { error_labels, shards: (0..workers).map(shard).collect() }
     }
 
     /// The shard that this worker, and no other thread, counts in.
@@ -52,20 +49,10 @@ impl ProcessSeries {
     pub(crate) fn expose(&self, to: &mut Exposition) {
         let count = |of: fn(&ProcessShard) -> u64| Value::Count(self.shards.iter().map(of).sum());
         to.add(&names::WORKERS, &[], Value::Size(self.shards.len()));
-        to.add(
-            &names::CONNECTIONS_OPEN,
-            &[],
-            Value::Level(self.connections_open()),
-        );
-        to.add(
-            &names::CONNECTIONS,
-            &[],
-            count(|shard| shard.accepted.get()),
-        );
+        to.add(&names::CONNECTIONS_OPEN, &[], Value::Level(self.connections_open()));
+        to.add(&names::CONNECTIONS, &[], count(|shard| shard.accepted.get()));
         let mut sums = vec![0; self.error_labels.len() + 1];
-        self.shards
-            .iter()
-            .for_each(|shard| shard.errors.add_to(&mut sums));
+        self.shards.iter().for_each(|shard| shard.errors.add_to(&mut sums));
         for (label, sum) in self.error_labels.iter().chain([&names::OTHER]).zip(sums) {
             to.add(&names::REFUSED, &[label], Value::Count(sum));
         }

@@ -23,10 +23,7 @@ pub struct Recent {
 impl Recent {
     /// Remembers nothing yet, and never more than `window` and a tenth.
     pub fn new(window: Duration) -> Self {
-        Self {
-            window,
-            snapshots: VecDeque::new(),
-        }
+        Self { window, snapshots: VecDeque::new() }
     }
 
     /// Remembers how things stood at `now`. Called once a second or so.
@@ -38,11 +35,7 @@ impl Recent {
             self.snapshots.pop_back();
         }
         self.snapshots.push_back((now, snapshot));
-        while self
-            .snapshots
-            .get(1)
-            .is_some_and(|(at, _)| now.since(*at) >= self.window)
-        {
+        while self.snapshots.get(1).is_some_and(|(at, _)| now.since(*at) >= self.window) {
             self.snapshots.pop_front();
         }
     }
@@ -53,11 +46,7 @@ impl Recent {
         let (from, before) = self.snapshots.front()?;
         let (to, now) = self.snapshots.back()?;
         let over = to.since(*from);
-        if over.is_zero() {
-            None
-        } else {
-            Some((now.since(before).summary(), over))
-        }
+        if over.is_zero() { None } else { Some((now.since(before).summary(), over)) }
     }
 }
 
@@ -76,17 +65,9 @@ mod tests {
         // One request per 100 ms: slow ones for a minute, then fast ones for a minute.
         for i in 1..=1200 {
             let duration = Duration::from_millis(if i <= 600 { 900 } else { 10 });
-            series.worker(0).record(&Sample {
-                status: 200,
-                duration,
-                ..Sample::default()
-            });
+            series.worker(0).record(&Sample { status: 200, duration, ..Sample::default() });
             recent.observe(Time::from_ms(i * 100), series.snapshot());
-            assert!(
-                recent.snapshots.len() <= STEPS as usize + 2,
-                "{}",
-                recent.snapshots.len()
-            );
+            assert!(recent.snapshots.len() <= STEPS as usize + 2, "{}", recent.snapshots.len());
             let (summary, over) = recent.summary().unwrap();
             assert!(over <= Duration::from_secs(11), "{over:?}");
             let expected = over.as_millis() / 100;

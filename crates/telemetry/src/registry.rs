@@ -79,17 +79,9 @@ impl Registry {
         let mut exposition = Exposition::new();
         let series: Vec<Arc<ServiceSeries>> = {
             let services = self.services();
-            services
-                .slots
-                .iter()
-                .chain([&services.other])
-                .flatten()
-                .cloned()
-                .collect()
+            services.slots.iter().chain([&services.other]).flatten().cloned().collect()
         };
-        series
-            .iter()
-            .for_each(|series| series.expose(&mut exposition));
+        series.iter().for_each(|series| series.expose(&mut exposition));
         self.process.expose(&mut exposition);
         gauges.expose(&mut exposition);
         exposition.into_text()
@@ -112,9 +104,7 @@ mod tests {
     fn requests(registry: &Registry) -> Vec<String> {
         let text = registry.encode(&Gauges::default()).unwrap();
         let prefix = "herder_requests_in_flight{";
-        text.lines()
-            .filter_map(|line| Some(line.strip_prefix(prefix)?.to_owned()))
-            .collect()
+        text.lines().filter_map(|line| Some(line.strip_prefix(prefix)?.to_owned())).collect()
     }
 
     #[test]
@@ -144,9 +134,6 @@ mod tests {
         for slot in [SERVICES_MAX, SERVICES_MAX + 1, usize::MAX] {
             registry.service(slot, &name("late")).worker(0).begin();
         }
-        assert_eq!(
-            requests(&registry),
-            [r#"service="last"} 0"#, r#"service="_other"} 3"#]
-        );
+        assert_eq!(requests(&registry), [r#"service="last"} 0"#, r#"service="_other"} 3"#]);
     }
 }

@@ -46,14 +46,8 @@ impl ServiceSeries {
         workers: usize,
         error_labels: &'static [&'static str],
     ) -> ServiceSeries {
-        let shards = (0..workers)
-            .map(|_| Shard::new(error_labels.len()))
-            .collect();
-        ServiceSeries {
-            label: label.into(),
-            error_labels,
-            shards,
-        }
+        let shards = (0..workers).map(|_| Shard::new(error_labels.len())).collect();
+        ServiceSeries { label: label.into(), error_labels, shards }
     }
 
     /// The shard that this worker, and no other thread, counts in.
@@ -67,9 +61,7 @@ impl ServiceSeries {
     /// What was counted since Herder started.
     pub fn snapshot(&self) -> Snapshot {
         let mut durations = Distribution::new();
-        self.shards
-            .iter()
-            .for_each(|shard| durations.add(&shard.histogram));
+        self.shards.iter().for_each(|shard| durations.add(&shard.histogram));
         Snapshot {
             requests: (0..STATUS_LABELS.len()).map(|i| self.status(i)).sum(),
             errors_5xx: self.status(STATUS_5XX),
@@ -90,11 +82,7 @@ impl ServiceSeries {
     pub(crate) fn expose(&self, to: &mut Exposition) {
         let service = &*self.label;
         for (i, status) in STATUS_LABELS.iter().enumerate() {
-            to.add(
-                &names::REQUESTS,
-                &[service, status],
-                Value::Count(self.status(i)),
-            );
+            to.add(&names::REQUESTS, &[service, status], Value::Count(self.status(i)));
         }
         for (label, count) in self.errors() {
             to.add(&names::ERRORS, &[service, label], Value::Count(count));
@@ -112,15 +100,9 @@ impl ServiceSeries {
             (&names::RECEIVED, count(|shard| shard.bytes_in.get())),
             (&names::SENT, count(|shard| shard.bytes_out.get())),
             (&names::RETRIES, count(|shard| shard.retries.get())),
-            (
-                &names::INSTANCE_CONNECTIONS,
-                count(|shard| shard.connects.get()),
-            ),
+            (&names::INSTANCE_CONNECTIONS, count(|shard| shard.connects.get())),
             (&names::INSTANCE_REUSES, count(|shard| shard.reuses.get())),
-            (
-                &names::REQUESTS_IN_FLIGHT,
-                level(|shard| shard.in_flight.get()),
-            ),
+            (&names::REQUESTS_IN_FLIGHT, level(|shard| shard.in_flight.get())),
             (&names::REQUESTS_WAITING, level(|shard| shard.waiting.get())),
         ] {
             to.add(metric, &[service], value);
@@ -128,18 +110,13 @@ impl ServiceSeries {
     }
 
     fn status(&self, index: usize) -> u64 {
-        self.shards
-            .iter()
-            .map(|shard| shard.statuses[index].get())
-            .sum()
+        self.shards.iter().map(|shard| shard.statuses[index].get()).sum()
     }
 
     fn errors(&self) -> Vec<(&'static str, u64)> {
         let labels = self.error_labels.iter().copied().chain([names::OTHER]);
         let mut sums = vec![0; self.error_labels.len() + 1];
-        self.shards
-            .iter()
-            .for_each(|shard| shard.errors.add_to(&mut sums));
+        self.shards.iter().for_each(|shard| shard.errors.add_to(&mut sums));
         labels.zip(sums).collect()
     }
 }
@@ -179,12 +156,7 @@ mod tests {
     use crate::shard::Sample;
 
     fn sample(status: u16, ms: u64) -> Sample {
-        Sample {
-            status,
-            duration: Duration::from_millis(ms),
-            bytes_in: 10,
-            bytes_out: 20,
-        }
+        Sample { status, duration: Duration::from_millis(ms), bytes_in: 10, bytes_out: 20 }
     }
 
     /// Runs under threads that all write, so that a shard shared by mistake would lose counts.
@@ -207,20 +179,10 @@ mod tests {
             assert!(series.summary().requests <= 4 * EACH);
         });
         let summary = series.summary();
-        assert_eq!(
-            (summary.requests, summary.errors_5xx),
-            (4 * EACH, 4 * EACH / 10)
-        );
+        assert_eq!((summary.requests, summary.errors_5xx), (4 * EACH, 4 * EACH / 10));
         assert_eq!(series.snapshot().durations.count(), 4 * EACH);
         assert_eq!(series.errors(), [("timeout", 4 * EACH), ("other", 0)]);
-        assert_eq!(
-            series
-                .shards
-                .iter()
-                .map(|shard| shard.in_flight.get())
-                .sum::<i64>(),
-            0
-        );
+        assert_eq!(series.shards.iter().map(|shard| shard.in_flight.get()).sum::<i64>(), 0);
     }
 
     #[test]
@@ -240,9 +202,7 @@ mod tests {
     #[test]
     fn an_error_without_a_label_counts_as_other() {
         let series = ServiceSeries::new("shop", 1, &["timeout"]);
-        [0, 1, usize::MAX]
-            .iter()
-            .for_each(|&i| series.worker(0).error(i));
+        [0, 1, usize::MAX].iter().for_each(|&i| series.worker(0).error(i));
         assert_eq!(series.errors(), [("timeout", 1), ("other", 2)]);
     }
 }

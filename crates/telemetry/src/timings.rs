@@ -76,10 +76,7 @@ impl TimingsSum {
     /// Upper bound in seconds and how many durations were at most that long but longer than the
     /// bound before; the last bound is infinite.
     pub(crate) fn buckets(&self) -> Vec<(f64, u64)> {
-        let bounds = BOUNDS_NS
-            .iter()
-            .map(|&ns| ns as f64 / 1e9)
-            .chain([f64::INFINITY]);
+        let bounds = BOUNDS_NS.iter().map(|&ns| ns as f64 / 1e9).chain([f64::INFINITY]);
         bounds.zip(self.counts).collect()
     }
 }
@@ -102,11 +99,7 @@ mod tests {
         for (i, &bound) in BOUNDS_NS.iter().enumerate() {
             timings.record(bound);
             timings.record(bound + 1);
-            assert_eq!(
-                timings.counts[i].get(),
-                if i == 0 { 1 } else { 2 },
-                "{bound}"
-            );
+            assert_eq!(timings.counts[i].get(), if i == 0 { 1 } else { 2 }, "{bound}");
             assert_eq!(timings.counts[i + 1].get(), 1, "{bound}");
         }
     }
@@ -124,11 +117,7 @@ mod tests {
 
     #[test]
     fn whole_ns_agrees_with_std_and_saturates() {
-        for duration in [
-            Duration::ZERO,
-            Duration::from_nanos(1_999_999_999),
-            Duration::new(9, 7),
-        ] {
+        for duration in [Duration::ZERO, Duration::from_nanos(1_999_999_999), Duration::new(9, 7)] {
             assert_eq!(u128::from(whole_ns(duration)), duration.as_nanos());
         }
         assert_eq!(whole_ns(Duration::MAX), u64::MAX);

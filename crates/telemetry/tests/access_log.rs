@@ -162,39 +162,23 @@ fn text_begins_as_ncsa_combined() {
     let instance = "shop.3".parse().unwrap();
     let text = written(Format::Text, &[example(&instance)]);
     let words: Vec<&str> = text.split_whitespace().collect();
-    assert_eq!(
-        (words[0], words[8], words[9]),
-        ("203.0.113.7", "200", "1340")
-    );
-    assert_eq!(
-        format!("{} {}", words[3], words[4]),
-        "[23/Nov/2026:04:05:06 +0000]"
-    );
+    assert_eq!((words[0], words[8], words[9]), ("203.0.113.7", "200", "1340"));
+    assert_eq!(format!("{} {}", words[3], words[4]), "[23/Nov/2026:04:05:06 +0000]");
 }
 
 #[test]
 fn json_keys_hold_the_fields() {
     let instance = "shop.3".parse().unwrap();
     let text = written(Format::Json, &[example(&instance), refused()]);
-    let lines: Vec<serde_json::Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0]["at"], "2026-11-23T04:05:06.042Z");
     assert_eq!(lines[0]["instance"], "shop.3");
     assert_eq!(lines[0]["first_byte_us"], 1532);
     assert_eq!(lines[1]["at"], "2026-11-23T04:05:06.999Z");
     assert_eq!(lines[1]["client"], "[2001:db8::7]:443");
     assert_eq!(lines[1]["error"], "bad_request");
-    for key in [
-        "service",
-        "instance",
-        "method",
-        "target",
-        "host",
-        "request_id",
-        "user_agent",
-    ] {
+    for key in ["service", "instance", "method", "target", "host", "request_id", "user_agent"] {
         assert!(lines[1][key].is_null(), "{key}");
     }
 }
@@ -216,13 +200,7 @@ fn a_blocked_sink_drops_and_counts_and_never_waits() {
     (0..QUEUE_BATCHES_MAX).for_each(|_| send());
     assert_eq!(log.dropped(), 0);
     (0..7).for_each(|_| send());
-    assert_eq!(
-        log.lost(),
-        Lost {
-            queue_full: 7,
-            write_failed: 0
-        }
-    );
+    assert_eq!(log.lost(), Lost { queue_full: 7, write_failed: 0 });
     drop(go);
     log.close().unwrap();
     send();
@@ -242,21 +220,12 @@ fn a_full_buffer_is_sent_without_a_tick() {
 #[test]
 fn lines_lost_by_a_failing_sink_are_counted_and_the_next_one_is_whole() {
     let (memory, fail) = (Memory::default(), Arc::new(Mutex::new(true)));
-    let sink = Failing {
-        memory: memory.clone(),
-        fail: Arc::clone(&fail),
-    };
+    let sink = Failing { memory: memory.clone(), fail: Arc::clone(&fail) };
     let log = AccessLog::open(Format::Json, Sink::Writer(Box::new(sink))).unwrap();
     let mut writer = log.writer();
     (0..3).for_each(|_| writer.line(&refused()));
     writer.flush();
-    wait_until(|| {
-        log.lost()
-            == Lost {
-                queue_full: 0,
-                write_failed: 3,
-            }
-    });
+    wait_until(|| log.lost() == Lost { queue_full: 0, write_failed: 3 });
     *fail.lock().unwrap() = false;
     writer.line(&refused());
     writer.flush();
@@ -269,10 +238,7 @@ fn lines_lost_by_a_failing_sink_are_counted_and_the_next_one_is_whole() {
 #[test]
 fn reopening_follows_the_path() {
     let dir = tempfile::tempdir().unwrap();
-    let (path, moved) = (
-        dir.path().join("access.log"),
-        dir.path().join("access.log.1"),
-    );
+    let (path, moved) = (dir.path().join("access.log"), dir.path().join("access.log.1"));
     let log = AccessLog::open(Format::Text, Sink::File(path.clone())).unwrap();
     let mut writer = log.writer();
     let mut send = || {
@@ -312,10 +278,7 @@ fn a_file_that_cannot_be_opened_is_named() {
     let path = Path::new("/nonexistent/access.log");
     let error = AccessLog::open(Format::Text, Sink::File(path.into())).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
-    assert!(
-        error.to_string().contains("/nonexistent/access.log"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("/nonexistent/access.log"), "{error}");
 }
 
 #[test]
@@ -327,10 +290,7 @@ fn all_lines_of_all_workers_arrive_whole() {
             let mut writer = log.writer();
             scope.spawn(move || {
                 for i in 0..500 {
-                    writer.line(&Line {
-                        attempts: worker * 1000 + i,
-                        ..refused()
-                    });
+                    writer.line(&Line { attempts: worker * 1000 + i, ..refused() });
                 }
             });
         }

@@ -33,9 +33,7 @@ struct Parsed {
 
 fn parse(text: &str) -> Parsed {
     let mut parsed = Parsed::default();
-    let body = text
-        .strip_suffix("# EOF\n")
-        .expect("ends with the end mark");
+    let body = text.strip_suffix("# EOF\n").expect("ends with the end mark");
     for line in body.lines() {
         if let Some(comment) = line.strip_prefix("# ") {
             let mut words = comment.splitn(3, ' ');
@@ -71,11 +69,7 @@ fn parse_sample(line: &str) -> (String, Labels, f64) {
         rest = &inside[1..];
     }
     let value = rest.strip_prefix(' ').unwrap();
-    (
-        name.to_owned(),
-        labels,
-        value.parse().unwrap_or_else(|_| panic!("{line}")),
-    )
+    (name.to_owned(), labels, value.parse().unwrap_or_else(|_| panic!("{line}")))
 }
 
 /// The unescaped value up to the closing quote, and what follows it.
@@ -103,12 +97,7 @@ fn busy() -> (Arc<Registry>, Gauges) {
         let shard = series.worker(worker);
         let duration = Duration::from_millis(ms);
         shard.begin();
-        shard.record(&Sample {
-            status: 200,
-            duration,
-            bytes_in: 100,
-            bytes_out: 1000,
-        });
+        shard.record(&Sample { status: 200, duration, bytes_in: 100, bytes_out: 1000 });
         shard.error(1);
         shard.retry();
         shard.waiting(1);
@@ -150,14 +139,8 @@ fn busy() -> (Arc<Registry>, Gauges) {
         unreachable_dropped: 1,
         started: Time::from_ms(1_700_000_000_500),
         table_version: 9,
-        access_log_lost: Lost {
-            queue_full: 3,
-            write_failed: 4,
-        },
-        journal: vec![
-            journal(None, "configured", 1),
-            journal(Some("shop"), "phase", 12),
-        ],
+        access_log_lost: Lost { queue_full: 3, write_failed: 4 },
+        journal: vec![journal(None, "configured", 1), journal(Some("shop"), "phase", 12)],
         services: vec![shop],
     };
     (registry, gauges)
@@ -171,9 +154,7 @@ fn scrape() -> Parsed {
 /// The names that the samples of a metric have.
 fn sample_names(metric: &names::Metric) -> Vec<String> {
     match metric.kind {
-        Kind::Histogram => ["_bucket", "_sum", "_count"]
-            .map(|s| metric.name.to_owned() + s)
-            .into(),
+        Kind::Histogram => ["_bucket", "_sum", "_count"].map(|s| metric.name.to_owned() + s).into(),
         _ => vec![metric.name.to_owned()],
     }
 }
@@ -191,11 +172,8 @@ fn a_scrape_has_every_metric_with_its_labels_and_no_other() {
             expected.insert((name, labels));
         }
     }
-    let found: BTreeSet<(String, BTreeSet<String>)> = parsed
-        .samples
-        .keys()
-        .map(|(n, l)| (n.clone(), l.keys().cloned().collect()))
-        .collect();
+    let found: BTreeSet<(String, BTreeSet<String>)> =
+        parsed.samples.keys().map(|(n, l)| (n.clone(), l.keys().cloned().collect())).collect();
     assert_eq!(found, expected);
 }
 
@@ -224,15 +202,8 @@ fn each_metric_is_described() {
 fn values_are_those_that_were_recorded() {
     let parsed = scrape();
     let check = |name: &str, labels: &[(&str, &str)], expected: f64| {
-        let labels = labels
-            .iter()
-            .map(|&(k, v)| (k.to_owned(), v.to_owned()))
-            .collect();
-        assert_eq!(
-            parsed.samples.get(&(name.to_owned(), labels)),
-            Some(&expected),
-            "{name}"
-        );
+        let labels = labels.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
+        assert_eq!(parsed.samples.get(&(name.to_owned(), labels)), Some(&expected), "{name}");
     };
     let shop = ("service", "shop");
     check("herder_requests_total", &[shop, ("status", "2xx")], 3.0);
@@ -243,28 +214,12 @@ fn values_are_those_that_were_recorded() {
     check("herder_sent_bytes_total", &[shop], 3000.0);
     check("herder_connections_open", &[], 1.0);
     check("herder_connections_total", &[], 2.0);
-    check(
-        "herder_refused_requests_total",
-        &[("error", "timeout")],
-        1.0,
-    );
+    check("herder_refused_requests_total", &[("error", "timeout")], 1.0);
     check("herder_instances", &[shop, ("phase", "ready")], 2.0);
     check("herder_instances", &[shop, ("phase", "starting")], 0.0);
-    check(
-        "herder_instance_requests_total",
-        &[shop, ("instance_id", "shop.4")],
-        50.0,
-    );
-    check(
-        "herder_journal_entries_total",
-        &[("service", ""), ("kind", "configured")],
-        1.0,
-    );
-    check(
-        "herder_access_log_lost_lines_total",
-        &[("reason", "write_failed")],
-        4.0,
-    );
+    check("herder_instance_requests_total", &[shop, ("instance_id", "shop.4")], 50.0);
+    check("herder_journal_entries_total", &[("service", ""), ("kind", "configured")], 1.0);
+    check("herder_access_log_lost_lines_total", &[("reason", "write_failed")], 4.0);
     check("herder_start_time_seconds", &[], 1_700_000_000.5);
     check("herder_build_info", &[("version", "0.1.0")], 1.0);
     check("herder_request_duration_seconds_sum", &[shop], 90.303);
@@ -274,18 +229,8 @@ fn values_are_those_that_were_recorded() {
 #[test]
 fn instances_that_are_gone_have_no_series() {
     let parsed = scrape();
-    assert!(
-        parsed
-            .samples
-            .keys()
-            .all(|(_, labels)| labels.values().all(|v| v != "shop.1"))
-    );
-    assert!(
-        parsed
-            .samples
-            .keys()
-            .all(|(_, labels)| labels.values().all(|v| v != "gone"))
-    );
+    assert!(parsed.samples.keys().all(|(_, labels)| labels.values().all(|v| v != "shop.1")));
+    assert!(parsed.samples.keys().all(|(_, labels)| labels.values().all(|v| v != "gone")));
 }
 
 #[test]
@@ -305,13 +250,7 @@ fn buckets_are_cumulative_and_end_with_all() {
     let counts: Vec<f64> = buckets.iter().map(|&(_, count)| count).collect();
     // 3 ms, 300 ms and 90 s.
     let steps = |le: f64| [0.003, 0.3, 90.0].iter().filter(|&&s| s <= le).count();
-    assert_eq!(
-        counts,
-        bounds
-            .iter()
-            .map(|&le| steps(le) as f64)
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(counts, bounds.iter().map(|&le| steps(le) as f64).collect::<Vec<_>>());
 }
 
 #[test]
@@ -319,12 +258,7 @@ fn an_idle_herder_describes_everything_as_well() {
     let text = Registry::new(1, &[]).encode(&Gauges::default()).unwrap();
     let parsed = parse(&text);
     assert_eq!(parsed.types.len(), names::ALL.len());
-    assert!(
-        parsed
-            .samples
-            .keys()
-            .all(|(_, labels)| !labels.contains_key("instance_id"))
-    );
+    assert!(parsed.samples.keys().all(|(_, labels)| !labels.contains_key("instance_id")));
 }
 
 #[test]
@@ -333,35 +267,19 @@ fn label_values_are_escaped() {
     gauges.version = "a\"b\\c\nd";
     let parsed = parse(&registry.encode(&gauges).unwrap());
     let labels = Labels::from([("version".to_owned(), "a\"b\\c\nd".to_owned())]);
-    assert!(
-        parsed
-            .samples
-            .contains_key(&("herder_build_info".to_owned(), labels))
-    );
+    assert!(parsed.samples.contains_key(&("herder_build_info".to_owned(), labels)));
 }
 
 #[test]
 fn the_document_lists_every_metric_and_no_other() {
     let row = |metric: &&names::Metric| {
-        let labels: Vec<String> = metric
-            .labels
-            .iter()
-            .map(|label| format!("`{label}`"))
-            .collect();
+        let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         let (name, kind, help) = (metric.name, metric.kind.label(), metric.help);
         format!("| `{name}` | {kind} | {} | {help} |", labels.join(", "))
     };
     let expected: Vec<String> = names::ALL.iter().map(row).collect();
-    let found: Vec<&str> = DOC
-        .lines()
-        .filter(|line| line.starts_with("| `herder_"))
-        .collect();
-    assert_eq!(
-        found,
-        expected,
-        "docs/metrics.md should have:\n{}",
-        expected.join("\n")
-    );
+    let found: Vec<&str> = DOC.lines().filter(|line| line.starts_with("| `herder_")).collect();
+    assert_eq!(found, expected, "docs/metrics.md should have:\n{}", expected.join("\n"));
 }
 
 #[test]
@@ -371,9 +289,6 @@ fn the_document_states_the_bounds_and_limits() {
         write!(bounds, "{:?}, ", ns as f64 / 1e9).unwrap();
     }
     let bounds = format!("`{bounds}+Inf`");
-    assert!(
-        DOC.contains(&bounds),
-        "docs/metrics.md should have {bounds}"
-    );
+    assert!(DOC.contains(&bounds), "docs/metrics.md should have {bounds}");
     assert!(DOC.contains(&format!("{SERVICES_MAX} services")));
 }

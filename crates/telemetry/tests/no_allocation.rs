@@ -26,13 +26,9 @@ impl Write for Flushes {
 fn line(instance: &InstanceId, i: u64) -> Line<'_> {
     Line {
         at: Time::from_ms(1_700_000_000_000 + i * 17),
-        client: if i.is_multiple_of(2) {
-            "203.0.113.7:51324"
-        } else {
-            "[2001:db8::7]:443"
-        }
-        .parse()
-        .unwrap(),
+        client: if i.is_multiple_of(2) { "203.0.113.7:51324" } else { "[2001:db8::7]:443" }
+            .parse()
+            .unwrap(),
         listener: "web",
         service: "shop",
         instance: Some(instance),
@@ -71,12 +67,7 @@ fn recording_allocates_nothing() {
             shard.reuse();
             shard.retry();
             shard.error(usize::from(i));
-            shard.record(&Sample {
-                status: i % 700,
-                duration,
-                bytes_in: 1,
-                bytes_out: 2,
-            });
+            shard.record(&Sample { status: i % 700, duration, bytes_in: 1, bytes_out: 2 });
             shard.end();
             registry.process().worker(0).connection_opened();
             registry.process().worker(0).connection_closed();

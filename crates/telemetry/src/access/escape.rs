@@ -131,25 +131,10 @@ mod tests {
         check(b"/cart?x=1", "/cart?x=1", "/cart?x=1", "/cart?x=1");
         check(b"", "", "-", "");
         check(b"a \"b\\", r"a \x22b\x5c", r"a\x20\x22b\x5c", r#"a \"b\\"#);
-        check(
-            b"\n\x1b[0m\x7f",
-            r"\x0a\x1b[0m\x7f",
-            r"\x0a\x1b[0m\x7f",
-            r"\u000a\u001b[0m\u007f",
-        );
+        check(b"\n\x1b[0m\x7f", r"\x0a\x1b[0m\x7f", r"\x0a\x1b[0m\x7f", r"\u000a\u001b[0m\u007f");
         check("é".as_bytes(), r"\xc3\xa9", r"\xc3\xa9", r"\u00e9");
-        check(
-            "🐑".as_bytes(),
-            r"\xf0\x9f\x90\x91",
-            r"\xf0\x9f\x90\x91",
-            r"\ud83d\udc11",
-        );
-        check(
-            b"a\xffb\xf0\x9f",
-            r"a\xffb\xf0\x9f",
-            r"a\xffb\xf0\x9f",
-            r"a\ufffdb\ufffd",
-        );
+        check("🐑".as_bytes(), r"\xf0\x9f\x90\x91", r"\xf0\x9f\x90\x91", r"\ud83d\udc11");
+        check(b"a\xffb\xf0\x9f", r"a\xffb\xf0\x9f", r"a\xffb\xf0\x9f", r"a\ufffdb\ufffd");
     }
 
     #[test]

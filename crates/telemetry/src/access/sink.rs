@@ -61,13 +61,7 @@ impl SinkThread {
             Sink::File(path) => (Box::new(open(&path)?), Some(path)),
             Sink::Writer(out) => (out, None),
         };
-        Ok(Self {
-            out,
-            path,
-            messages,
-            shared,
-            failing: 0,
-        })
+        Ok(Self { out, path, messages, shared, failing: 0 })
     }
 
     /// Writes until the log is closed, or it and all its writers are gone.
@@ -104,10 +98,7 @@ impl SinkThread {
     fn write(&mut self, mut batch: Batch) {
         // A failed write may have left half a line: the next one shall not be glued to it.
         let separator: &[u8] = if self.failing > 0 { b"\n" } else { b"" };
-        let written = self
-            .out
-            .write_all(separator)
-            .and_then(|()| self.out.write_all(&batch.bytes));
+        let written = self.out.write_all(separator).and_then(|()| self.out.write_all(&batch.bytes));
         let lines = batch.unwritten.take();
         batch.give_back();
         match written.and_then(|()| self.out.flush()) {
@@ -128,9 +119,7 @@ impl SinkThread {
             tracing::error!(%error, "access log could not be written; lines are lost until it can");
         }
         self.failing += lines;
-        self.shared
-            .lost_write_failed
-            .fetch_add(lines, Ordering::Relaxed);
+        self.shared.lost_write_failed.fetch_add(lines, Ordering::Relaxed);
     }
 
     fn reopen(&mut self) {
@@ -150,11 +139,7 @@ impl SinkThread {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(FILE_MODE)
-        .open(path);
+    let file = OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(path);
     file.map_err(|error| {
         let path = path.display();
         let text = format!(

@@ -11,9 +11,8 @@ use super::escape::{bare, decimal, quoted};
 use super::line::Line;
 
 const INFALLIBLE: &str = "writing to memory does not fail";
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Appends a line. `clock` is the line's second, see [`Clock`].
 pub(super) fn write(out: &mut Vec<u8>, clock: &mut Clock, line: &Line<'_>) {
@@ -95,11 +94,7 @@ pub(super) fn instance(out: &mut Vec<u8>, id: &InstanceId) {
 
 /// Appends an address and its port.
 pub(super) fn address_port(out: &mut Vec<u8>, addr: SocketAddr) {
-    let brackets: (&[u8], &[u8]) = if addr.is_ipv6() {
-        (b"[", b"]")
-    } else {
-        (b"", b"")
-    };
+    let brackets: (&[u8], &[u8]) = if addr.is_ipv6() { (b"[", b"]") } else { (b"", b"") };
     out.extend_from_slice(brackets.0);
     address(out, addr.ip());
     out.extend_from_slice(brackets.1);
@@ -117,9 +112,7 @@ fn address(out: &mut Vec<u8>, ip: IpAddr) {
         IpAddr::V4(ip) => {
             let [a, b, c, d] = ip.octets();
             decimal(out, a.into());
-            [b, c, d]
-                .into_iter()
-                .for_each(|octet| number(out, b".", octet.into()));
+            [b, c, d].into_iter().for_each(|octet| number(out, b".", octet.into()));
         }
         IpAddr::V6(ip) => write!(out, "{ip}").expect(INFALLIBLE),
     }

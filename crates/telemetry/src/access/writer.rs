@@ -36,16 +36,7 @@ impl AccessWriter {
     pub(super) fn new(format: Format, queue: SyncSender<Message>, shared: Arc<Shared>) -> Self {
         let (back, spare) = mpsc::sync_channel(SPARES_MAX);
         let (clock, bytes) = (Clock::default(), buffer());
-        Self {
-            format,
-            clock,
-            bytes,
-            lines: 0,
-            queue,
-            shared,
-            spare,
-            back,
-        }
+        Self { format, clock, bytes, lines: 0, queue, shared, spare, back }
     }
 
     /// Adds one line. Sends what has gathered once that is [`BATCH_BYTES`].
@@ -68,15 +59,8 @@ impl AccessWriter {
         }
         let lines = mem::take(&mut self.lines);
         let bytes = mem::take(&mut self.bytes);
-        let unwritten = Unwritten {
-            lines,
-            shared: Arc::clone(&self.shared),
-        };
-        let batch = Batch {
-            bytes,
-            unwritten,
-            back: self.back.clone(),
-        };
+        let unwritten = Unwritten { lines, shared: Arc::clone(&self.shared) };
+        let batch = Batch { bytes, unwritten, back: self.back.clone() };
         self.bytes = match self.queue.try_send(Message::Batch(batch)) {
             Ok(()) => self.spare.try_recv().unwrap_or_else(|_| buffer()),
             Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) => {
@@ -95,9 +79,7 @@ impl Drop for AccessWriter {
 impl Batch {
     /// Gives the buffer back to its worker, unless that has enough or the buffer is oversized.
     pub(super) fn give_back(self) {
-        let Batch {
-            mut bytes, back, ..
-        } = self;
+        let Batch { mut bytes, back, .. } = self;
         if bytes.capacity() > SPARE_BYTES_MAX {
             return;
         }
