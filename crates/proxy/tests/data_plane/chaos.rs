@@ -1,4 +1,4 @@
-//! Clients and instances that break off anywhere, by seed: nothing stays, nobody is mixed up.
+//! Clients and instances that break off anywhere, by seed: nothing is left, nothing mixed up.
 //! What exactly is answered to each misfortune is for the other files.
 
 use std::sync::Arc;

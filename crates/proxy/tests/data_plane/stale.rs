@@ -1,4 +1,4 @@
-//! Connections that an instance closed while they were parked: nobody's fault, no request's end.
+//! Connections that an instance closed while they were parked: no fault, and no request's end.
 //! The rest of what instances do wrong is for `retries`.
 
 use testkit::{HttpOrigin, Wire};
