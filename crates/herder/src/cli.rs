@@ -80,9 +80,6 @@ enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
-    /// The sample shop, one instance of it
-    #[command(name = "__shop", hide = true)]
-    Shop,
 }
 
 const COMPLETIONS_EXAMPLE: &str = "\
@@ -91,8 +88,16 @@ EXAMPLE:
 
 /// Parses the command line, does what it says, prints why it could not, and returns the exit code.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match dispatch(cli) {
+    ended(dispatch(Cli::parse()))
+}
+
+/// Runs one instance of the sample shop.
+pub(crate) fn shop() -> ExitCode {
+    ended(block_on(crate::shop::serve()))
+}
+
+fn ended(result: Result<(), Failure>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { exit: Exit::Unread, .. }) => ExitCode::from(Exit::Unread),
         Err(failure) => {
@@ -121,7 +126,6 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Stop(stop) => block_on(order::stop(&stop, &client())),
         Command::Demo(demo) => crate::demo::main(&demo),
         Command::Completions { shell } => completions(shell),
-        Command::Shop => block_on(crate::shop::serve()),
     }
 }
 
@@ -152,7 +156,7 @@ mod tests {
 
     #[test]
     fn every_subcommand_has_an_example_that_parses() {
-        for sub in Cli::command().get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        for sub in Cli::command().get_subcommands() {
             let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
             let examples = help.strip_prefix("EXAMPLE:\n").unwrap_or_else(|| {
                 panic!("`herder {}` has no example below its help", sub.get_name())

@@ -103,7 +103,7 @@ pub(crate) fn main(demo: &Demo) -> Result<(), Failure> {
 /// What `herder run --name shop --min 3 --max 8 --health /healthz -- herder __shop` would be.
 fn options(socket: PathBuf) -> run::Options {
     // This very program, even when its file was replaced meanwhile.
-    let argv = vec!["/proc/self/exe".to_owned(), "__shop".to_owned()];
+    let argv = vec!["/proc/self/exe".to_owned(), crate::shop::SUBCOMMAND.to_owned()];
     let args = RunArgs {
         name: Some(SERVICE.to_owned()),
         bind: Some("127.0.0.1:0".to_owned()),

@@ -13,12 +13,14 @@ mod socket;
 use std::process::ExitCode;
 
 /// The subcommands that processes of Herder's own start as come first: they take their arguments
-/// as they are, and an instance's process must not do anything before it becomes the instance.
+/// as they are, nobody is offered them, and an instance's process must not do anything before it
+/// becomes the instance.
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     match args.next() {
         Some(first) if first == run::EXEC => control::driver::exec::main(args),
         Some(first) if first == run::GUARD => control::driver::guard::main(),
+        Some(first) if first == shop::SUBCOMMAND => cli::shop(),
         _ => cli::main(),
     }
 }

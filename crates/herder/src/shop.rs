@@ -19,6 +19,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::Failure;
 
+/// The hidden subcommand that is one instance of it.
+pub(crate) const SUBCOMMAND: &str = "__shop";
+
 /// The header that says who answered.
 pub(crate) const INSTANCE_HEADER: HeaderName = HeaderName::from_static("x-instance");
 

@@ -53,6 +53,13 @@ impl Herder {
         Self { subcommand, ..this }.flags(["--admin", "127.0.0.1:0"])
     }
 
+    /// `herder demo`, whose folder for scratch files is its own, too.
+    pub fn demo(binary: impl AsRef<Path>) -> Self {
+        let this = Self::new(binary.as_ref());
+        let scratch = this.dir.path().to_owned();
+        Self { subcommand: vec!["demo".into()], ..this }.env("TMPDIR", scratch)
+    }
+
     /// More flags of the subcommand.
     #[must_use]
     pub fn flags<T: AsRef<OsStr>>(mut self, flags: impl IntoIterator<Item = T>) -> Self {

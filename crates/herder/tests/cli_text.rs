@@ -1,0 +1,202 @@
+//! What people read: help with examples, tables that fit, colours where they are wanted only.
+//! What the commands do is tested elsewhere.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::time::Duration;
+
+use testkit::{Answer, Herd, Herder, Load, PATIENCE, wait_until};
+use tokio::process::Command;
+
+const HERDER: &str = env!("CARGO_BIN_EXE_herder");
+
+/// Columns of a terminal that nobody made wider.
+const COLUMNS: usize = 80;
+
+/// Runs a command with a pseudo-terminal as its standard output and error.
+const IN_TERMINAL: &str = "
+import os, pty, sys
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
+";
+
+#[tokio::test]
+async fn every_subcommand_has_help_with_an_example() {
+    let help = printed(["--help"]).await;
+    let listed = help.split_once("Commands:\n").unwrap().1.split_once("\n\n").unwrap().0;
+    let names: Vec<_> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let expected = [
+        "run",
+        "serve",
+        "check",
+        "schema",
+        "status",
+        "journal",
+        "scale",
+        "drain",
+        "restart",
+        "reload",
+        "stop",
+        "demo",
+        "completions",
+    ];
+    assert_eq!(names[..], [&expected[..], &["help"]].concat());
+    assert!(!help.contains("__"), "a hidden subcommand shows: {help}");
+    for name in expected {
+        let long = printed([name, "--help"]).await;
+        assert!(long.contains(&format!("\nEXAMPLE:\n    herder {name}")), "{long}");
+        assert!(long.starts_with(|c: char| c.is_uppercase()), "{name} has no first line: {long}");
+        assert!(long.lines().all(|line| line.chars().count() <= 100), "{long}");
+        let short = printed([name, "-h"]).await;
+        assert!(short.contains("Usage: herder "), "{short}");
+    }
+}
+
+#[tokio::test]
+async fn the_help_documents_the_exit_codes() {
+    let help = printed(["--help"]).await;
+    let table = help.split_once("EXIT CODES:\n").unwrap().1;
+    let codes: Vec<_> = table.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(codes, ["0", "1", "2", "3", "78", "130"]);
+    let version = printed(["--version"]).await;
+    assert_eq!(version, format!("herder {}\n", env!("CARGO_PKG_VERSION")));
+    let none = Herder::once(HERDER, [""; 0]).await;
+    assert_eq!(none.code, Some(2), "{none:?}");
+    assert!(none.stderr.contains("Usage: herder "), "{none:?}");
+}
+
+#[tokio::test]
+async fn completions_know_every_subcommand() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = printed(["completions", shell]).await;
+        for word in ["status", "scale", "--health", "--socket"] {
+            let bare = word.trim_start_matches('-');
+            assert!(script.contains(bare), "{shell} does not know {word}");
+        }
+        assert!(!script.contains("__shop"), "{shell} offers a hidden subcommand");
+    }
+    let script = printed(["completions", "bash"]).await;
+    let complete = format!(
+        "{script}\nCOMP_WORDS=(herder sca); COMP_CWORD=1\n_herder herder sca herder\necho \"${{COMPREPLY[@]}}\""
+    );
+    let mut bash = Command::new("bash");
+    let done = bash.arg("-c").arg(complete).output().await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "scale\n", "{done:?}");
+}
+
+/// Under load and in the middle of a restart, when all columns have something to show.
+#[tokio::test]
+async fn the_status_fits_a_terminal() {
+    let herd = Herder::run(HERDER)
+        .flags(["--name", "shop", "--min", "4", "--health", "/healthz"])
+        .command([HERDER, "__shop"])
+        .start();
+    herd.wait_ready("shop", 4).await;
+    let load = Load::get(herd.addr().await, "/work?ms=5").rate_per_s(500).start();
+    wait_until(PATIENCE, "traffic in the status", async || {
+        let status = herd.up().await;
+        status["services"][0]["traffic"]["requests_per_second"].as_f64() > Some(100.0)
+    })
+    .await;
+    herd.ordered(["restart", "shop", "--no-wait"]).await;
+    let mut seen = BTreeSet::new();
+    wait_until(PATIENCE, "the restart in the status", async || {
+        let text = herd.ordered(["status"]).await;
+        for line in text.lines() {
+            assert!(line.chars().count() <= COLUMNS, "{line:?} is too long:\n{text}");
+        }
+        let words = ["starting", "draining", "rollout: ", "ready"];
+        seen.extend(words.into_iter().filter(|word| text.contains(word)));
+        herd.instances("shop").await.iter().all(|instance| instance.generation > 1)
+    })
+    .await;
+    assert!(seen.contains("rollout: "), "the restart was never seen: {seen:?}");
+    assert_eq!(load.stop().await.failed(), 0);
+    herd.wait_settled("shop", 4).await;
+    let text = herd.ordered(["status"]).await;
+    let heads: Vec<_> = text.lines().filter(|line| line.starts_with(char::is_uppercase)).collect();
+    assert!(heads[0].starts_with("SERVICE  READY  DESIRED  MIN  MAX  BALANCE "), "{text}");
+    assert!(heads[1].starts_with("INSTANCE  PHASE  SINCE  ADDRESS "), "{text}");
+    let rows = text.lines().filter(|line| line.starts_with("shop.") && line.contains(" ready "));
+    assert_eq!(rows.count(), 4, "{text}");
+    herd.stop().await;
+}
+
+/// Colours at a terminal, unless somebody wants none; never elsewhere.
+#[tokio::test]
+async fn colours_are_for_terminals_and_no_color_turns_them_off() {
+    let herd = Herder::run(HERDER)
+        .flags(["--name", "shop", "--health", "/healthz"])
+        .command([HERDER, "__shop"])
+        .start();
+    herd.wait_ready("shop", 2).await;
+    for arguments in [&["status"][..], &["journal"], &["scale", "shop", "99"]] {
+        let check = async |terminal: bool, env: &[(&str, &str)], coloured: bool| {
+            let answer = shown(&herd, arguments, terminal, env).await;
+            let text = answer.stdout + &answer.stderr;
+            assert!(!text.is_empty());
+            assert_eq!(text.contains('\x1b'), coloured, "{arguments:?} {env:?}: {text:?}");
+        };
+        check(true, &[("TERM", "xterm")], true).await;
+        check(true, &[("TERM", "xterm"), ("NO_COLOR", "")], true).await;
+        check(true, &[("TERM", "xterm"), ("NO_COLOR", "1")], false).await;
+        check(true, &[("TERM", "dumb")], false).await;
+        check(false, &[("TERM", "xterm")], false).await;
+    }
+    herd.stop().await;
+}
+
+/// The lines of instances are told apart by colours, and read without them.
+#[tokio::test]
+async fn lines_of_instances_have_colours_at_a_terminal() {
+    let script = "echo hello; exec \"$0\" __shop";
+    for (no_color, line) in [("", "\x1b["), ("1", "shop.1 | hello")] {
+        let mut command = Command::new("python3");
+        command.args(["-c", IN_TERMINAL, HERDER, "run", "--name", "shop", "--admin", "off"]);
+        command.args(["--bind", "127.0.0.1:0", "--min", "1", "--", "sh", "-c", script, HERDER]);
+        let dir = tempfile::tempdir().unwrap();
+        command.env("HERDER_SOCKET", dir.path().join("herder.sock")).env("TERM", "xterm");
+        command.env("NO_COLOR", no_color).stdin(Stdio::null()).stdout(Stdio::piped());
+        let child = command.kill_on_drop(true).spawn().unwrap();
+        let stop = async {
+            wait_until(PATIENCE, "an answer", async || {
+                let mut stop = Command::new(HERDER);
+                stop.arg("--socket").arg(dir.path().join("herder.sock")).args(["status"]);
+                stop.output().await.unwrap().stdout.windows(5).any(|word| word == b"ready")
+            })
+            .await;
+            let mut stop = Command::new(HERDER);
+            stop.arg("--socket").arg(dir.path().join("herder.sock")).arg("stop");
+            stop.output().await.unwrap()
+        };
+        let (_, done) = tokio::join!(stop, child.wait_with_output());
+        let text = String::from_utf8_lossy(&done.unwrap().stdout).into_owned();
+        assert!(text.lines().any(|it| it.contains("hello") && it.contains(line)), "{text:?}");
+        assert_eq!(text.contains('\x1b'), no_color.is_empty(), "{text:?}");
+    }
+}
+
+/// Standard output of a command that succeeds.
+async fn printed<const N: usize>(arguments: [&str; N]) -> String {
+    let answer = Herder::once(HERDER, arguments).await;
+    assert_eq!((answer.code, answer.stderr.as_str()), (Some(0), ""), "{arguments:?} {answer:?}");
+    answer.stdout
+}
+
+/// What a command shows, at a terminal or not, with only this of the environment.
+async fn shown(herd: &Herd, arguments: &[&str], terminal: bool, env: &[(&str, &str)]) -> Answer {
+    let mut command = Command::new(if terminal { "python3" } else { HERDER });
+    if terminal {
+        command.args(["-c", IN_TERMINAL, HERDER]);
+    }
+    command.args(arguments).arg("--socket").arg(herd.socket());
+    command.env_remove("NO_COLOR").envs(env.iter().copied());
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let ended = tokio::time::timeout(Duration::from_secs(20), command.output()).await;
+    let ended = ended.expect("it ends in time").unwrap();
+    Answer {
+        code: ended.status.code(),
+        stdout: String::from_utf8_lossy(&ended.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&ended.stderr).into_owned(),
+    }
+}
