@@ -91,6 +91,17 @@ impl Body {
         }
     }
 
+    /// Bytes of content that the body has at least: those so far, and those that its length or the
+    /// size of the chunk at hand announces.
+    pub fn bytes_min(&self) -> u64 {
+        let announced = match &self.state {
+            State::Length(left) => *left,
+            State::Chunked(chunked) => chunked.announced_bytes(),
+            State::UntilClose => 0,
+        };
+        self.data_bytes.saturating_add(announced)
+    }
+
     /// Bytes of content so far.
     pub fn data_bytes(&self) -> u64 {
         self.data_bytes

@@ -73,6 +73,15 @@ impl Chunked {
         self.state == State::Done
     }
 
+    /// Bytes of the chunk at hand that are still to come.
+    pub(crate) fn announced_bytes(&self) -> u64 {
+        match self.state {
+            State::Extension { size, .. } | State::SizeEnd { size } => size,
+            State::Data(left) => left,
+            State::Size | State::DataEnd | State::Trailer | State::Done => 0,
+        }
+    }
+
     pub(crate) fn next(&mut self, input: &[u8]) -> Result<Piece, Refusal> {
         match self.state {
             State::Done => Ok(Piece::End),

@@ -110,6 +110,26 @@ fn a_body_of_a_length_ends_there() {
 }
 
 #[test]
+fn a_body_is_known_to_be_as_long_as_it_announces() {
+    let mut body = Body::new(Framing::Length(5));
+    assert_eq!((body.bytes_min(), body.data_bytes()), (5, 0));
+    body.next(b"he").unwrap();
+    assert_eq!((body.bytes_min(), body.data_bytes()), (5, 2));
+    let mut body = Body::new(Framing::Chunked);
+    let mut announced = Vec::new();
+    let mut input = &b"5;a\r\nhello\r\nfffffffffffffff\r\nx"[..];
+    while let Piece::Data(bytes) | Piece::Frame(bytes) | Piece::Skip(bytes) =
+        body.next(input).unwrap()
+    {
+        announced.push(body.bytes_min());
+        input = &input[bytes..];
+    }
+    let large = 5 + 0xfff_ffff_ffff_ffff;
+    assert_eq!(announced, [5, 5, 5, 5, 5, large, large]);
+    assert_eq!(Body::new(Framing::UntilClose).bytes_min(), 0);
+}
+
+#[test]
 fn a_body_until_close_never_ends_before() {
     let mut body = Body::new(Framing::UntilClose);
     assert!(body.ends_at_close());

@@ -178,7 +178,7 @@ impl Pump {
         loop {
             let rest = &input.unread()[self.span + self.skip..];
             let piece = self.body.next(rest).map_err(Broken::Malformed)?;
-            if self.body.data_bytes() > self.bytes_max {
+            if self.body.bytes_min() > self.bytes_max {
                 return Err(Broken::TooLarge);
             }
             match piece {
