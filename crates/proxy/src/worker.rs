@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, Cache};
-use http1::Known;
 use model::{InFlight, InstanceId, Pool, ServiceName, Table, Time};
 use telemetry::{AccessWriter, Line, Registry};
 use tokio::sync::{Notify, watch};
@@ -211,17 +210,12 @@ impl Worker {
             && !self.is_draining()
     }
 
-    /// Fills in the request id, the client's if it is a single plain one, and keeps a copy of the
-    /// head for the access log: the original is gone once a body is forwarded.
+    /// Fills in the request id, the client's if it is a plain one, and keeps a copy of the head for
+    /// the access log: the original is gone once a body is forwarded.
     pub(crate) fn name_request<C>(&self, client: &mut Client<C>) {
         let buffer = client.input.unread();
         client.request_id.clear();
-        let is_single = || {
-            let ids = client.head.fields().iter().filter(|field| field.known == Known::RequestId);
-            ids.count() == 1
-        };
-        let sent = client.head.request_id().map(|id| id.of(buffer));
-        match sent.filter(|id| is_plain(id) && is_single()) {
+        match client.head.request_id().map(|id| id.of(buffer)).filter(|id| is_plain(id)) {
             Some(id) => client.request_id.extend_from_slice(id),
             None => write_hex(&mut client.request_id, self.rng.borrow_mut().u128(..)),
         }

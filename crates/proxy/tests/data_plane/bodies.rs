@@ -182,7 +182,8 @@ async fn a_client_that_sends_all_before_it_reads_gets_the_early_answer() {
     };
     let length = format!("Content-Length: {}", content.len());
     tokio::join!(upload(&length, &content), refused());
-    tokio::join!(upload("Transfer-Encoding: chunked", &chunked(&content)), refused());
+    let coded = chunked(&content);
+    tokio::join!(upload("Transfer-Encoding: chunked", &coded), refused());
 }
 
 #[tokio::test]
