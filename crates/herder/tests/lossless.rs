@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
-use testkit::{Herd, Herder, Load, LoadReport, proc, wait_until};
+use testkit::{Herd, Herder, Load, LoadReport, PATIENCE, proc, wait_for, wait_until};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
@@ -153,6 +153,10 @@ async fn kill_one(herd: &Herd) {
     let victim = instances.iter().find(|instance| instance.phase == "ready");
     let victim = victim.unwrap_or_else(|| panic!("none is ready: {instances:#?}"));
     proc::kill(victim.pid.unwrap());
+    wait_until(PATIENCE, "the killed instance to be gone", async || {
+        herd.instances("shop").await.iter().all(|instance| instance.id != victim.id)
+    })
+    .await;
 }
 
 /// Reloads without waiting for what follows, but for the last, whose edition has to come about.
@@ -192,8 +196,10 @@ fn judge_gets(report: &LoadReport) {
 
 /// Ends the herd: no zombie before, and nothing that ever belonged to it after.
 async fn end_without_trace(mut herd: Herd) {
-    let pid = herd.instances("shop").await[0].pid.unwrap();
-    let run = proc::env(pid, "HERDER_RUN").unwrap();
+    let run = wait_for(PATIENCE, "the mark of an instance", async || {
+        herd.processes().iter().find_map(|process| proc::env(process.pid, "HERDER_RUN"))
+    })
+    .await;
     wait_until(Duration::from_secs(5), "no zombies", async || proc::zombies(herd.pid()).is_empty())
         .await;
     herd.signal(Signal::TERM);
