@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use model::{Endpoint, InFlight};
 
 /// Picks by the key of HAProxy's leastconn: idle endpoints first, then the lowest
-/// `(in flight + 1) / weight`. The scan starts one further each time, so that equals share.
+/// `(in flight + 1) / weight`. Equals take turns among themselves: beginning the scan one further
+/// each time would give the successor of a busy endpoint its share as well.
 ///
 /// Two workers may read the same count and pick the same endpoint; the next pick sees both.
 pub(crate) fn pick(
@@ -15,17 +16,22 @@ pub(crate) fn pick(
     turn: &AtomicU64,
     tried: &[u64],
 ) -> Option<InFlight> {
-    let count = u64::try_from(endpoints.len()).ok()?;
-    let start = usize::try_from(turn.fetch_add(1, Ordering::Relaxed) % count).ok()?;
-    let (before, after) = endpoints.split_at(start);
-    let best = after
-        .iter()
-        .chain(before)
-        .filter(|endpoint| !endpoint.is_closed() && !tried.contains(&endpoint.key))
-        .map(|endpoint| (load(endpoint), endpoint))
-        .reduce(|best, next| if is_less(next.0, best.0) { next } else { best })?;
-    // It may have been closed since it was looked at; then any other one will do.
-    best.1.begin().or_else(|| crate::first_from(endpoints, start, tried))
+    let turn = turn.fetch_add(1, Ordering::Relaxed);
+    let may_take = |e: &&Arc<Endpoint>| !e.is_closed() && !tried.contains(&e.key);
+    let (mut lowest, mut equals) = (None, 0);
+    for load in endpoints.iter().filter(may_take).map(|endpoint| load(endpoint)) {
+        if lowest.is_none_or(|lowest| is_less(load, lowest)) {
+            (lowest, equals) = (Some(load), 1);
+        } else if lowest.is_some_and(|lowest| !is_less(lowest, load)) {
+            equals += 1;
+        }
+    }
+    let lowest = lowest?;
+    let nth = usize::try_from(turn % equals).ok()?;
+    let is_lowest = |endpoint: &&Arc<Endpoint>| !is_less(lowest, load(endpoint));
+    let best = endpoints.iter().filter(may_take).filter(is_lowest).nth(nth);
+    // Loads move while they are looked at, and it may just have been closed; then any other will do.
+    best.and_then(|best| best.begin()).or_else(|| crate::first_from(endpoints, 0, tried))
 }
 
 /// Numerator and denominator of the key.

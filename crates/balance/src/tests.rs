@@ -153,6 +153,16 @@ fn least_request_shares_when_all_are_idle() {
 }
 
 #[test]
+fn least_request_shares_among_those_that_are_idle() {
+    let pool = pool(Algorithm::LeastRequest, &[1, 1, 1, 1]);
+    let mut rng = fastrand::Rng::with_seed(1);
+    let busy = pick(&pool, &[], &mut rng).unwrap();
+    let mut shares = shares(&pool, 300);
+    assert_eq!(shares.remove(&number(&busy)), None);
+    assert!(shares.values().all(|&share| share == 100), "{shares:?}");
+}
+
+#[test]
 fn random_follows_the_weights() {
     let shares = shares(&pool(Algorithm::Random, &[1, 2, 1]), 40_000);
     let near = |n, expected: usize| shares[&n].abs_diff(expected) < 600;

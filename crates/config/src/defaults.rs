@@ -98,8 +98,8 @@ pub(crate) type WaitingMax = Count<1024, 0, 1_000_000>;
 pub(crate) type TimeoutWait = Period<{ 10 * S }, 0, H>;
 /// A worker rarely has more requests in flight to one instance.
 pub(crate) type IdleMax = Count<64, 0, 10_000>;
-/// Below the 60 s and more after which common servers close an idle connection themselves.
-pub(crate) type TimeoutIdleInstance = Period<{ 30 * S }, 10, { 24 * H }>;
+/// Below the 5 s after which Node and uvicorn close an idle connection themselves.
+pub(crate) type TimeoutIdleInstance = Period<{ 4 * S }, 10, { 24 * H }>;
 /// Applications that keep a WebSocket open send something more often, as browsers' proxies ask for.
 pub(crate) type TimeoutTunnel = Period<H, 100, { 168 * H }>;
 

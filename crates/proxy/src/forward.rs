@@ -1,6 +1,7 @@
 //! One attempt: a request to one endpoint, over a parked connection or a new one.
 //! It does not choose the endpoint and does not retry elsewhere; that is `serve`'s.
 
+use std::io;
 use std::time::Instant;
 
 use http1::{Framing, RequestEdit, Upgrade, write_request};
@@ -102,7 +103,15 @@ impl Attempt<'_> {
         if opened.is_ok() {
             self.shard().connect();
         }
-        opened.map_err(|error| Failure { error, is_answered: false })
+        opened.map_err(|cause| {
+            let error = connect_error(&cause);
+            if error == Error::ConnectFailed && self.worker.may_warn() {
+                let endpoint = self.begun.endpoint();
+                tracing::warn!(instance = %endpoint.id, addr = %endpoint.addr, error = %cause,
+                    "no connection to the instance could be opened");
+            }
+            Failure { error, is_answered: false }
+        })
     }
 
     fn shard(&self) -> &Shard {
@@ -175,6 +184,18 @@ impl Attempt<'_> {
             Broken::TooLarge => Error::BodyTooLarge,
             Broken::Truncated | Broken::Unwritable => Error::ClientGone,
         })
+    }
+}
+
+fn connect_error(cause: &io::Error) -> Error {
+    use io::ErrorKind as Kind;
+    match cause.kind() {
+        Kind::ConnectionRefused
+        | Kind::ConnectionReset
+        | Kind::HostUnreachable
+        | Kind::NetworkUnreachable => Error::ConnectRefused,
+        Kind::TimedOut => Error::ConnectTimeout,
+        _ => Error::ConnectFailed,
     }
 }
 

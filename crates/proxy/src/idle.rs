@@ -12,7 +12,6 @@ use model::{Endpoint, HttpPolicy};
 use tokio::net::TcpStream;
 
 use crate::buffer::Buffer;
-use crate::error::Error;
 
 /// Largest response head of an instance: the same bound as the default of a request head.
 pub(crate) const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -64,17 +63,12 @@ impl Link {
     /// Opens a connection.
     ///
     /// # Errors
-    /// Which of the three connect errors it was.
-    pub(crate) async fn open(endpoint: &Endpoint, timeout: Duration) -> Result<Self, Error> {
+    /// What the kernel says; `TimedOut` after `timeout`.
+    pub(crate) async fn open(endpoint: &Endpoint, timeout: Duration) -> io::Result<Self> {
         let connecting = TcpStream::connect(endpoint.addr);
-        let stream = match tokio::time::timeout(timeout, connecting).await {
-            Err(_) => return Err(Error::ConnectTimeout),
-            Ok(Err(error)) => return Err(connect_error(endpoint, &error)),
-            Ok(Ok(stream)) => stream,
-        };
-        if let Err(error) = stream.set_nodelay(true) {
-            return Err(connect_error(endpoint, &error));
-        }
+        let connected = tokio::time::timeout(timeout, connecting).await;
+        let stream = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        stream.set_nodelay(true)?;
         Ok(Self { stream, input: Buffer::new(RESPONSE_HEAD_BYTES_MAX + 1), may_be_stale: false })
     }
 
@@ -144,22 +138,6 @@ impl Idle {
     /// Closes everything to one endpoint: one of its connections has shown that it is gone.
     pub(crate) fn forget(&self, endpoint: &Endpoint) {
         self.stacks.borrow_mut().remove(&endpoint.key);
-    }
-}
-
-fn connect_error(endpoint: &Endpoint, error: &io::Error) -> Error {
-    use io::ErrorKind as Kind;
-    match error.kind() {
-        Kind::ConnectionRefused
-        | Kind::ConnectionReset
-        | Kind::HostUnreachable
-        | Kind::NetworkUnreachable => Error::ConnectRefused,
-        Kind::TimedOut => Error::ConnectTimeout,
-        _ => {
-            tracing::warn!(instance = %endpoint.id, addr = %endpoint.addr, %error,
-                "no connection to the instance could be opened");
-            Error::ConnectFailed
-        }
     }
 }
 

@@ -121,14 +121,14 @@ pub(crate) async fn accept(worker: Rc<Worker>, acceptor: Arc<Acceptor>, stop: Rc
         match accepted {
             Ok((stream, peer)) => spawn(&worker, &acceptor, stream, peer),
             Err(error) => {
-                report(&acceptor, &error);
+                report(&worker, &acceptor, &error);
                 // Mostly no file descriptors left: accepting again at once would spin.
                 worker.ticked.notified().await;
             }
         }
     }
     if let Err(error) = accept_rest(&worker, &acceptor, listener) {
-        report(&acceptor, &error);
+        report(&worker, &acceptor, &error);
     }
 }
 
@@ -180,10 +180,12 @@ fn accept_rest(
     }
 }
 
-fn report(acceptor: &Acceptor, error: &io::Error) {
-    let listener = &acceptor.listener.load().name;
-    tracing::warn!(%listener, %error,
-        "a connection could not be accepted; more open files may help (ulimit -n)");
+fn report(worker: &Worker, acceptor: &Acceptor, error: &io::Error) {
+    if worker.may_warn() {
+        let listener = &acceptor.listener.load().name;
+        tracing::warn!(%listener, %error,
+            "a connection could not be accepted; if too many files are open, raise `ulimit -n`");
+    }
 }
 
 /// Serves a connection for which room was taken.

@@ -3,12 +3,19 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout_at;
+
 use model::InFlight;
 use telemetry::Shard;
 
 use crate::error::Error;
 use crate::snapshot::Place;
 use crate::worker::Worker;
+
+/// How long a request that an instance failed waits for that instance to leave the pool. The end of
+/// a process is noticed within milliseconds; one that is still there then is alive, and failed this
+/// request for a reason that waiting does not cure.
+const LEAVING_MAX: Duration = Duration::from_millis(500);
 
 /// One waiting request; ends when dropped, whatever happened.
 struct Waiting<'a> {
@@ -27,7 +34,8 @@ impl Drop for Waiting<'_> {
 }
 
 /// Waits until an endpoint of the service that was not tried takes the request, looking at every
-/// new table. Returns the place in the table that had it, and how long it took.
+/// new table. Returns the place in the table that had it. As long as one that was tried is still in
+/// the pool, it waits only for [`LEAVING_MAX`].
 ///
 /// # Errors
 /// `TooManyWaiting` at once, `NoInstance` at the end of the time, `NoRoute` when the service went.
@@ -41,20 +49,21 @@ pub(crate) async fn wait(
     let shard = place.series().worker(worker.number);
     let _waiting = enter(worker, slot, policy.waiting_max, shard)?;
     let mut changes = worker.changes.clone();
-    let ready = async {
-        loop {
-            changes.borrow_and_update();
-            let newest = worker.place_of(slot, &place.pool().service.name).ok_or(Error::NoRoute)?;
-            if let Some(begun) = worker.pick(newest.pool(), tried) {
-                return Ok((newest, begun));
-            }
-            if changes.changed().await.is_err() {
-                return Err(Error::NoInstance);
-            }
+    let since = tokio::time::Instant::now();
+    loop {
+        changes.borrow_and_update();
+        let newest = worker.place_of(slot, &place.pool().service.name).ok_or(Error::NoRoute)?;
+        if let Some(begun) = worker.pick(newest.pool(), tried) {
+            return Ok((newest, begun));
         }
-    };
-    let timeout = policy.timeout_wait.max(Duration::from_millis(1));
-    tokio::time::timeout(timeout, ready).await.unwrap_or(Err(Error::NoInstance))
+        let is_there = newest.pool().endpoints.iter().any(|e| tried.contains(&e.key));
+        let patience = if is_there { LEAVING_MAX } else { policy.timeout_wait };
+        let until = since + patience.min(policy.timeout_wait).max(Duration::from_millis(1));
+        match timeout_at(until, changes.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return Err(Error::NoInstance),
+        }
+    }
 }
 
 fn enter<'a>(

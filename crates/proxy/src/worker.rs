@@ -23,6 +23,9 @@ use crate::timers::{TICK, Timers};
 /// Longest `X-Request-Id` of a client that is passed on; a longer one is replaced.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
+/// Between two warnings of one worker about connections that cannot be made.
+const WARNING_INTERVAL_MS: u64 = 1000;
+
 /// What all workers are to do: the whole of it each time, so that nothing can be missed.
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
@@ -67,6 +70,7 @@ pub(crate) struct Worker {
     pub(crate) waiting: RefCell<Vec<u32>>,
     /// Notified at every tick.
     pub(crate) ticked: Notify,
+    warned_ms: Cell<u64>,
     published: RefCell<Cache<Arc<ArcSwap<Table>>, Arc<Table>>>,
     snapshot: RefCell<Rc<Snapshot>>,
     rng: RefCell<fastrand::Rng>,
@@ -163,6 +167,7 @@ impl Worker {
             changes: parts.changes,
             waiting: RefCell::default(),
             ticked: Notify::new(),
+            warned_ms: Cell::new(0),
             published: RefCell::new(published),
             snapshot: RefCell::new(Rc::new(snapshot)),
             rng: RefCell::new(fastrand::Rng::new()),
@@ -227,6 +232,17 @@ impl Worker {
 
     pub(crate) fn report_unreachable(&self, id: &InstanceId) {
         (self.unreachable)(id);
+    }
+
+    /// Whether it is time for a warning again about what may happen thousands of times a second:
+    /// one a second and worker.
+    pub(crate) fn may_warn(&self) -> bool {
+        let now_ms = self.now_ms();
+        let is_time = now_ms >= self.warned_ms.get();
+        if is_time {
+            self.warned_ms.set(now_ms + WARNING_INTERVAL_MS);
+        }
+        is_time
     }
 
     pub(crate) fn now_ms(&self) -> u64 {

@@ -219,3 +219,35 @@ async fn nobody_is_blamed_when_the_client_goes() {
     plane.metric_becomes(error, 2.0).await;
     assert_eq!((endpoints[0].failures(), endpoints[0].in_flight()), (0, 0));
 }
+
+/// The end of an instance is noticed within milliseconds. One that is still in the pool after a
+/// moment fails this request for another reason, and the client need not wait for a replacement.
+#[tokio::test]
+async fn a_lone_instance_that_stays_is_not_waited_out() {
+    let bad = resetting().await;
+    let (plane, _) = in_front_of(Setup::default(), [bad.addr()]);
+    let mut client = plane.client().await;
+    let began = std::time::Instant::now();
+    let expected = (502, Some("instance_reset".to_owned()));
+    assert_eq!(answer(&mut client, "GET").await, expected);
+    assert!(began.elapsed() < testkit::PATIENCE / 4, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_lone_instance_that_goes_is_waited_for() {
+    let (bad, good) = (resetting().await, HttpOrigin::echo("good").await);
+    let (plane, endpoints) = in_front_of(Setup::default(), [bad.addr()]);
+    let mut client = plane.client().await;
+    let answering = answer(&mut client, "GET");
+    tokio::pin!(answering);
+    let failed = async || endpoints[0].failures() > 0;
+    tokio::select! {
+        answered = &mut answering => panic!("answered by nobody: {answered:?}"),
+        () = testkit::wait_until(testkit::PATIENCE, "the failure", failed) => plane.publish(&[]),
+    }
+    let longer_than_for_leaving = std::time::Duration::from_millis(700);
+    let early = tokio::time::timeout(longer_than_for_leaving, &mut answering).await;
+    assert!(early.is_err(), "{early:?}");
+    plane.publish(&[plane.endpoint(good.addr())]);
+    assert_eq!(answering.await, (200, None));
+}
