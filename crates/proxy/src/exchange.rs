@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::idle::{Link, RESPONSE_HEAD_BYTES_MAX};
 use crate::pump::{Broken, Frames, Pump, Waits};
 use crate::timers::Deadline;
+use crate::worker::Worker;
 
 /// The bounds on what an instance may send as a head.
 const RESPONSE_LIMITS: Limits =
@@ -36,6 +37,8 @@ pub(crate) struct Exchange<'a, C> {
     pub(crate) limits: &'a ListenerLimits,
     pub(crate) policy: &'a HttpPolicy,
     pub(crate) asked: Asked,
+    /// Knows whether Herder drains by now.
+    pub(crate) worker: &'a Worker,
 }
 
 /// What the request decides about the response.
@@ -230,8 +233,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
             (Framing::UntilClose, Version::Http11) => (ResponseFraming::Chunked, Frames::Make),
             (Framing::UntilClose, Version::Http10) => (ResponseFraming::Close, Frames::Keep),
         };
-        let keeps_client =
-            self.asked.keep_alive && outward != ResponseFraming::Close && sent == Sent::All;
+        // Draining may have begun while the instance worked: this is the last response then.
+        let keeps_client = self.asked.keep_alive
+            && !self.worker.is_draining()
+            && outward != ResponseFraming::Close
+            && sent == Sent::All;
         let keeps_link = self.head.allows_keep_alive() && framing != Framing::UntilClose;
         let edit =
             ResponseEdit { client: self.asked.version, keep_alive: keeps_client, framing: outward };

@@ -145,6 +145,7 @@ impl Attempt<'_> {
                     limits: &client.listener.limits,
                     policy,
                     asked: self.asked,
+                    worker: self.worker,
                 };
                 exchange.run().await
             }

@@ -45,6 +45,7 @@ async fn drains(tell: impl Fn(u32)) {
     .await;
     let response = client.response().await.unwrap();
     assert_eq!((response.status, response.fields.get("x-stopping")), (200, None), "{response}");
+    assert_eq!(response.fields.get("connection"), Some("close"), "{response}");
     client.vanished().await.unwrap();
     assert_eq!(herd.exited().await.code(), Some(0));
     herd.assert_clean();
