@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use rustix::process::{Resource, getrlimit};
 
 pub(crate) use exit::{Exit, Failure};
 pub(crate) use order::settled;
@@ -135,8 +136,15 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     Ok(std::io::stdout().write_all(&script)?)
 }
 
+/// Open files without which no runtime can stand. With fewer tokio may panic, not fail.
+const FILES_MIN: u64 = 16;
+
 /// Runs what a subcommand does on a runtime of its own.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    if let Some(files) = getrlimit(Resource::Nofile).current.filter(|&files| files < FILES_MIN) {
+        let text = format!("only {files} files may be open at once; {FILES_MIN} are the least");
+        return Err(Failure::new(text).hint("raise the limit of open files: `ulimit -n`"));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
         Failure::new(format!("could not start the runtime: {error}"))

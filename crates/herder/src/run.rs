@@ -18,6 +18,7 @@ use config::Resolved;
 use control::{DriverSettings, Launcher, Orphans, Sink};
 use model::InstanceId;
 use proxy::Proxy;
+use rustix::io::Errno;
 use telemetry::{AccessLog, Format, Registry};
 
 pub(crate) use input::Input;
@@ -206,6 +207,9 @@ fn listen(bind: AdminBind) -> Result<Option<TcpListener>, Failure> {
                  with --admin off (`ss -ltnp 'sport = :{}'` shows who has it)",
                 addr.port()
             ),
+            _ if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => {
+                "raise the limit of open files: `ulimit -n`".to_owned()
+            }
             _ => "give it another with --admin ADDRESS, or none with --admin off".to_owned(),
         })
     })?;

@@ -11,6 +11,7 @@ use std::task::Poll;
 
 use arc_swap::ArcSwap;
 use model::Listener;
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -259,6 +260,9 @@ fn explain(addr: SocketAddr, error: &io::Error) -> String {
             "{addr} is not an address of this machine; bind 0.0.0.0 for all of them or 127.0.0.1 \
              for this machine alone"
         ),
+        _ if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => {
+            format!("{addr} cannot be bound: {error}; raise the limit of open files (`ulimit -n`)")
+        }
         _ => format!("{addr} cannot be bound: {error}"),
     }
 }
