@@ -1,5 +1,6 @@
 //! Heads as they go out: fields for one connection taken off, ours put on.
-//! What was parsed is copied in runs as it came; nothing is re-ordered, re-cased or decoded.
+//! What was parsed is copied in runs as it came, white space around values made plain; nothing is
+//! re-ordered, re-cased or decoded.
 
 use crate::{Field, Framing, Known, RequestHead, ResponseHead, Version};
 
@@ -8,6 +9,9 @@ use crate::{Field, Framing, Known, RequestHead, ResponseHead, Version};
 pub struct RequestEdit<'a> {
     /// The client's address for `X-Forwarded-For`, replacing what the client sent.
     pub client: &'a [u8],
+    /// Host of a request that names none, as HTTP/1.0 may: the instance's own address, because
+    /// servers in use refuse an empty one.
+    pub host: &'a [u8],
     /// `http` or `https` for `X-Forwarded-Proto`.
     pub scheme: &'a [u8],
     /// A new `X-Request-Id`; none keeps the client's: [`RequestHead::request_id`].
@@ -56,7 +60,8 @@ pub fn write_request(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edit:
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let has_host = head.fields().iter().any(|field| field.known == Known::Host);
     if !has_host {
-        line(out, b"Host: ", head.authority().of(buffer));
+        let authority = head.authority().of(buffer);
+        line(out, b"Host: ", if authority.is_empty() { edit.host } else { authority });
     }
     let id_kept = match edit.request_id {
         Some(_) => None,
@@ -150,6 +155,10 @@ fn copy_fields(
         if is_dropped(field) {
             out.extend_from_slice(buffer.get(run).unwrap_or_default());
             run = field.line_end..field.line_end;
+        } else if !is_plain(field, buffer) {
+            out.extend_from_slice(buffer.get(run).unwrap_or_default());
+            run = field.line_end..field.line_end;
+            plain_line(out, field, buffer);
         } else if run.is_empty() {
             run = field.name.start..field.line_end;
         } else {
@@ -157,4 +166,28 @@ fn copy_fields(
         }
     }
     out.extend_from_slice(buffer.get(run).unwrap_or_default());
+}
+
+/// Whether everybody reads the line alike: no space or one before the value, none behind it, and no
+/// zero before a length. There are servers that refuse a tab before a value or many zeros, and some
+/// would read a zero as the sign of an octal number.
+fn is_plain(field: &Field, buffer: &[u8]) -> bool {
+    let before = buffer.get(field.name.end..field.value.start).unwrap_or_default();
+    matches!(before, b":" | b": ")
+        && field.line_end == field.value.end + 2
+        && (field.known != Known::ContentLength || digits(field.value.of(buffer)).1)
+}
+
+fn plain_line(out: &mut Vec<u8>, field: &Field, buffer: &[u8]) {
+    let value = field.value.of(buffer);
+    out.extend_from_slice(field.name.of(buffer));
+    let is_length = field.known == Known::ContentLength;
+    line(out, b": ", if is_length { digits(value).0 } else { value });
+}
+
+/// A number without zeros before it, and whether it had none.
+fn digits(number: &[u8]) -> (&[u8], bool) {
+    let zeros = number.iter().take_while(|&&digit| digit == b'0').count();
+    let zeros = zeros.min(number.len().saturating_sub(1));
+    (&number[zeros..], zeros == 0)
 }

@@ -44,6 +44,7 @@ impl Connection {
             assert!(progress == Ok(Progress::Complete));
             let edit = RequestEdit {
                 client: b"192.0.2.1",
+                host: b"192.0.2.9:81",
                 scheme: b"https",
                 request_id: Some(b"0123456789abcdef"),
                 upgrade: Upgrade::Pass,

@@ -134,6 +134,8 @@ impl Attempt<'_> {
                 if self.asked.wants_first_byte {
                     record.sent_at = Some(Instant::now());
                 }
+                let head = if client.has_head { client.head.len() } else { 0 };
+                let is_ahead = client.input.unread().len() > head;
                 let exchange = Exchange {
                     client: &mut client.stream,
                     client_in: &mut client.input,
@@ -146,8 +148,13 @@ impl Attempt<'_> {
                     policy,
                     asked: self.asked,
                     worker: self.worker,
+                    is_ahead,
                 };
-                exchange.run().await
+                let result = exchange.run().await;
+                if !up.is_done() {
+                    link.break_off();
+                }
+                result
             }
         };
         record.bytes_in += up.data_bytes();
@@ -167,8 +174,13 @@ impl Attempt<'_> {
     ) -> Result<(), Error> {
         let buffer = client.input.unread();
         let is_ours = client.head.request_id().is_none_or(|id| id.of(buffer) != client.request_id);
+        let host = match client.head.authority().is_empty() {
+            true => self.begun.endpoint().addr.to_string(),
+            false => String::new(),
+        };
         let edit = RequestEdit {
             client: &client.peer_text,
+            host: host.as_bytes(),
             scheme: b"http",
             request_id: is_ours.then_some(&client.request_id),
             upgrade: if self.asked.upgrade { Upgrade::Pass } else { Upgrade::Drop },

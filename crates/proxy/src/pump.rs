@@ -100,6 +100,11 @@ impl Pump {
         self.written > 0
     }
 
+    /// Whether the head and the whole body were written.
+    pub(crate) fn is_done(&self) -> bool {
+        self.is_ended && self.pending() == 0
+    }
+
     /// Bytes that wait to be written.
     fn pending(&self) -> usize {
         self.out.len() - self.written + self.span + self.skip
