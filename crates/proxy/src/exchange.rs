@@ -2,6 +2,7 @@
 //! Both directions at once, so that an early response or a streaming one is never held back.
 
 use std::future::poll_fn;
+use std::io;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -39,6 +40,8 @@ pub(crate) struct Exchange<'a, C> {
     pub(crate) asked: Asked,
     /// Knows whether Herder drains by now.
     pub(crate) worker: &'a Worker,
+    /// Whether the client has sent something ahead, so that its end is not looked for any more.
+    pub(crate) is_ahead: bool,
 }
 
 /// What the request decides about the response.
@@ -147,6 +150,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
         if *state == State::Head {
             match self.poll_head(cx, *sent) {
                 Poll::Ready(reached) => *state = reached?,
+                Poll::Pending if *sent == Sent::All => return self.poll_client(cx),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -208,6 +212,26 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
                     Poll::Ready(Ok(bytes)) if bytes > 0 => self.link.may_be_stale = false,
                     Poll::Ready(_) => return Poll::Ready(Err(Error::InstanceReset)),
                 },
+            }
+        }
+    }
+
+    /// Looks whether the client is still there while an instance works for it: nobody would read
+    /// the response otherwise. As for nginx and Envoy, a client that ends its direction is gone,
+    /// unless it has sent something ahead.
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<Exchanged, Error>> {
+        if self.is_ahead {
+            return Poll::Pending;
+        }
+        match self.client_in.poll_fill(cx, self.client) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(Error::ClientGone)),
+            Poll::Ready(Err(error)) if error.kind() != io::ErrorKind::StorageFull => {
+                Poll::Ready(Err(Error::ClientGone))
+            }
+            Poll::Ready(_) => {
+                self.is_ahead = true;
+                Poll::Pending
             }
         }
     }

@@ -12,6 +12,8 @@ mod chaos;
 mod closing;
 #[path = "data_plane/connections.rs"]
 mod connections;
+#[path = "data_plane/departing.rs"]
+mod departing;
 #[path = "data_plane/draining.rs"]
 mod draining;
 #[path = "data_plane/errors.rs"]

@@ -26,6 +26,8 @@ pub(crate) struct Announcer {
 struct Said {
     /// The count that was last said to be ready, unless something happened since.
     ready: Option<u32>,
+    /// Whether it was said that nobody is ready, and nobody has been since.
+    outage: bool,
     /// Whether any instance was ever ready.
     ever_ready: bool,
 }
@@ -83,6 +85,15 @@ impl Said {
         let ready = service.instances.iter().filter(|inst| inst.phase == Phase::Ready).count();
         let ready = u32::try_from(ready).unwrap_or(u32::MAX);
         self.ever_ready |= ready > 0;
+        let is_outage = ready == 0 && service.desired > 0 && self.ever_ready;
+        if is_outage && !self.outage {
+            lines.push(format!(
+                "{}: NO instance is ready; requests wait for one, and get 503 if that takes too \
+                 long; `herder status` says why",
+                service.name
+            ));
+        }
+        self.outage = is_outage;
         if ready < service.desired {
             self.ready = None;
         } else if self.ready != Some(service.desired) {
@@ -193,6 +204,19 @@ mod tests {
         assert!(announcer.observe(&view(1300, &[Ready, Ready])).is_empty());
         assert!(announcer.observe(&view(1400, &[Ready])).is_empty());
         assert_eq!(announcer.observe(&view(1500, &[Ready, Ready])), [ready]);
+    }
+
+    #[test]
+    fn an_outage_is_said_once_and_only_after_somebody_was_ready() {
+        use Phase::{Ready, Starting, Unready};
+        let mut announcer = Announcer::default();
+        assert!(announcer.observe(&view(1000, &[Starting, Starting])).is_empty());
+        announcer.observe(&view(1100, &[Ready, Ready]));
+        let said = announcer.observe(&view(1200, &[Unready, Unready]));
+        assert!(said.len() == 1 && said[0].starts_with("shop: NO instance is ready"), "{said:?}");
+        assert!(announcer.observe(&view(1300, &[Unready])).is_empty());
+        assert!(announcer.observe(&view(1400, &[Ready, Unready])).is_empty());
+        assert_eq!(announcer.observe(&view(1500, &[Unready, Unready])).len(), 1);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! How many files and connections this process may have open: raised as far as allowed, once.
 //! It judges nothing else; what needs how many is estimated roughly and said beside the number.
 
+use std::sync::Arc;
+
+use model::Desired;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Below this a busy herd runs out: two connections per request in flight, and three files per
@@ -10,6 +13,9 @@ const FILES_LOW: u64 = 4096;
 /// As far as the limit is raised: half a million connections through Herder. Instances inherit it,
 /// and some programs close every number below it one by one when they start others.
 const FILES_ENOUGH: u64 = 1 << 20;
+
+/// What Herder has open at rest, and a few instances.
+const FILES_KEPT_BACK: u64 = 64;
 
 /// Raises the soft limit towards the hard one, and warns when what there is then is little.
 pub(crate) fn raise_limit() {
@@ -26,6 +32,36 @@ pub(crate) fn raise_limit() {
     if let Some(warning) = warning(now) {
         tracing::warn!("{warning}");
     }
+}
+
+/// Keeps the bound on connections of each listener within what the limit of open files allows: two
+/// files for each, and some for instances, probes and the admin API, which must go on working when
+/// clients have taken all they can get.
+pub(crate) fn bound_connections(desired: &mut Desired) {
+    let Some(files) = getrlimit(Resource::Nofile).current else { return };
+    let room = room(files, desired.listeners.len());
+    for listener in desired.listeners.values_mut() {
+        let limit = listener.limits.connections_max;
+        if limit <= room {
+            continue;
+        }
+        if files < FILES_LOW {
+            let name = &listener.name;
+            tracing::warn!(
+                "listener {name}: at most {room} connections at once, not {limit}: only {files} \
+                 files may be open; raise it with `ulimit -Hn` or LimitNOFILE="
+            );
+        }
+        Arc::make_mut(listener).limits.connections_max = room;
+    }
+}
+
+/// How many connections each of so many listeners may have.
+fn room(files: u64, listeners: usize) -> u32 {
+    let kept_back = (files / 8).max(FILES_KEPT_BACK);
+    let listeners = u64::try_from(listeners).unwrap_or(u64::MAX).max(1);
+    let room = files.saturating_sub(kept_back) / 2 / listeners;
+    u32::try_from(room).unwrap_or(u32::MAX).max(1)
 }
 
 fn warning(limit: Option<u64>) -> Option<String> {
@@ -45,6 +81,16 @@ mod tests {
         assert!(warning(None).is_none());
         assert!(warning(Some(FILES_LOW)).is_none());
         assert!(warning(Some(64)).unwrap().contains("only 64 files"));
+    }
+
+    #[test]
+    fn clients_never_get_all_files() {
+        let check = |files, listeners, expected| assert_eq!(room(files, listeners), expected);
+        check(40, 1, 1);
+        check(200, 1, 68);
+        check(1024, 1, 448);
+        check(1024, 2, 224);
+        check(1 << 20, 1, 458_752);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::admin::api::{Listener, Problem, Traffic};
 use crate::admin::{ASKS_MAX, Admin, Ask, Herd, Listeners, Metrics};
 use crate::cli::{Exit, Failure};
 use crate::run::announce::Announcer;
+use crate::run::files;
 use crate::run::gauges::{self, JournalCounts, Pulse};
 use crate::run::signals::{Asked, Signals};
 use crate::run::{Hopeless, Input};
@@ -163,6 +164,8 @@ impl Running {
             if left > 0 {
                 tracing::warn!(connections = left, "cut off what did not finish in time");
             }
+            // What was cut off is no longer in flight: no instance waits for it a second time.
+            proxy.stop();
             // Refused only when it is stopping already.
             handle.order(Order::Shutdown).await.ok();
             joined.as_mut().await;
@@ -194,7 +197,8 @@ impl Running {
 
     /// Prepare, configure, commit: the one path of start-up and reload. What can fail comes first,
     /// and a failure changes nothing.
-    async fn obey(&mut self, desired: Desired) -> Result<(), Failure> {
+    async fn obey(&mut self, mut desired: Desired) -> Result<(), Failure> {
+        files::bound_connections(&mut desired);
         let Parts { proxy, control, .. } = &self.parts;
         let prepared = proxy.prepare(&desired.listeners).map_err(Failure::new)?;
         let urls = desired.clone();
@@ -214,9 +218,6 @@ impl Running {
     }
 
     async fn reload_by_signal(&mut self) {
-        if let Some(access) = &self.parts.access {
-            access.reopen();
-        }
         match self.reload().await {
             Ok(text) => tracing::info!("reloaded: {text}"),
             Err(problem) => problem.error.lines().for_each(|line| tracing::error!("{line}")),
@@ -231,6 +232,10 @@ impl Running {
                 hint: Some("to change it, stop it and run it anew".to_owned()),
             });
         };
+        // Whoever rotates the log may have no other change to make.
+        if let Some(access) = &self.parts.access {
+            access.reopen();
+        }
         let mut text = format!("{} was taken", file.display());
         let resolved = self.parts.input.load();
         let done = match resolved {
