@@ -126,7 +126,7 @@ fn refused() -> Line<'static> {
         connect_us: 0,
         first_byte_us: 0,
         total_us: 85,
-        error: Some("bad_request"),
+        error: Some("malformed_request"),
         request_id: b"",
         user_agent: None,
         referer: None,
@@ -177,7 +177,7 @@ fn json_keys_hold_the_fields() {
     assert_eq!(lines[0]["first_byte_us"], 1532);
     assert_eq!(lines[1]["at"], "2026-11-23T04:05:06.999Z");
     assert_eq!(lines[1]["client"], "[2001:db8::7]:443");
-    assert_eq!(lines[1]["error"], "bad_request");
+    assert_eq!(lines[1]["error"], "malformed_request");
     for key in ["service", "instance", "method", "target", "host", "request_id", "user_agent"] {
         assert!(lines[1][key].is_null(), "{key}");
     }
