@@ -38,6 +38,9 @@ const WORK_MS: u64 = 20;
 /// Items that a cart holds. Beyond: 409.
 const CART_ITEMS_MAX: u32 = 1000;
 
+/// The words of a query.
+type Words = BTreeMap<String, String>;
+
 struct Shop {
     instance: String,
     letter: String,
@@ -101,7 +104,7 @@ fn router(shop: Arc<Shop>) -> Router {
         .route("/work", get(work))
         .route("/cart", get(cart).post(fill))
         .route("/fail", get(fail))
-        .route("/echo", post(async |State(shop): State<Arc<Shop>>, body: Bytes| shop.reply(body)))
+        .route("/echo", post(echo))
         .with_state(shop)
 }
 
@@ -109,21 +112,30 @@ async fn home(State(shop): State<Arc<Shop>>) -> Response {
     shop.answer("welcome; try /healthz, /work?ms=20, /cart, /fail, or POST to /echo")
 }
 
-async fn work(
-    State(shop): State<Arc<Shop>>,
-    Query(query): Query<BTreeMap<String, String>>,
-) -> Response {
-    let ms = query.get("ms").map_or(Ok(WORK_MS), |ms| ms.parse());
-    match ms {
-        Ok(ms) if ms <= WORK_MS_MAX => {
+async fn work(State(shop): State<Arc<Shop>>, Query(query): Query<Words>) -> Response {
+    match pause(&query, WORK_MS) {
+        Some(ms) => {
             tokio::time::sleep(Duration::from_millis(ms)).await;
             shop.answer(&format!("worked for {ms} ms"))
         }
-        Ok(_) | Err(_) => {
-            let text = format!("ms is to be a number from 0 to {WORK_MS_MAX}");
-            (StatusCode::BAD_REQUEST, shop.answer(&text)).into_response()
-        }
+        None => shop.refuse_pause(),
     }
+}
+
+async fn echo(State(shop): State<Arc<Shop>>, Query(query): Query<Words>, body: Bytes) -> Response {
+    match pause(&query, 0) {
+        Some(ms) => {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            shop.reply(body)
+        }
+        None => shop.refuse_pause(),
+    }
+}
+
+/// The `ms` of a query, if it is a number that may be waited for.
+fn pause(query: &Words, otherwise: u64) -> Option<u64> {
+    let ms = query.get("ms").map_or(Some(otherwise), |ms| ms.parse().ok());
+    ms.filter(|&ms| ms <= WORK_MS_MAX)
 }
 
 async fn cart(State(shop): State<Arc<Shop>>) -> Response {
@@ -153,6 +165,11 @@ impl Shop {
     fn answer(&self, text: &str) -> Response {
         let Self { instance, letter, .. } = self;
         self.reply(format!("{letter} ({instance}): {text}\n"))
+    }
+
+    fn refuse_pause(&self) -> Response {
+        let text = format!("ms is to be a number from 0 to {WORK_MS_MAX}");
+        (StatusCode::BAD_REQUEST, self.answer(&text)).into_response()
     }
 
     fn reply(&self, body: impl IntoResponse) -> Response {

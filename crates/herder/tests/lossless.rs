@@ -99,7 +99,7 @@ async fn no_post_is_lost_to_a_restart_scaling_drains_and_reloads() {
     let _machine = MACHINE.lock().await;
     let herd = Herder::serve(HERDER, &config(0)).start();
     herd.wait_settled("shop", 2).await;
-    let load = Load::echo(herd.addr().await, "/echo", 2_000).rate_per_s(1_000).start();
+    let load = Load::echo(herd.addr().await, "/echo?ms=5", 2_000).rate_per_s(1_000).start();
     herd.ordered(["restart", "shop"]).await;
     for count in ["8", "2"] {
         herd.ordered(["scale", "shop", count]).await;
