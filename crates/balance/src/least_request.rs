@@ -30,7 +30,7 @@ pub(crate) fn pick(
     let nth = usize::try_from(turn % equals).ok()?;
     let is_lowest = |endpoint: &&Arc<Endpoint>| !is_less(lowest, load(endpoint));
     let best = endpoints.iter().filter(may_take).filter(is_lowest).nth(nth);
-    // Loads move while they are looked at, and it may just have been closed; then any other will do.
+    // Loads move while they are looked at, and it may have been closed; then any other will do.
     best.and_then(|best| best.begin()).or_else(|| crate::first_from(endpoints, 0, tried))
 }
 

@@ -77,7 +77,8 @@ async fn completions_know_every_subcommand() {
     }
     let script = printed(["completions", "bash"]).await;
     let complete = format!(
-        "{script}\nCOMP_WORDS=(herder sca); COMP_CWORD=1\n_herder herder sca herder\necho \"${{COMPREPLY[@]}}\""
+        "{script}\nCOMP_WORDS=(herder sca); COMP_CWORD=1\n_herder herder sca herder\n\
+         echo \"${{COMPREPLY[@]}}\""
     );
     let mut bash = Command::new("bash");
     let done = bash.arg("-c").arg(complete).output().await.unwrap();

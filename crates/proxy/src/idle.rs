@@ -76,7 +76,7 @@ impl Link {
     /// one when the connection ends in order.
     pub(crate) fn break_off(&self) {
         if let Err(error) = self.stream.set_zero_linger() {
-            tracing::debug!(%error, "a connection to an instance ends in order, and not its request");
+            tracing::debug!(%error, "a connection to an instance ended in order, its request not");
         }
     }
 
