@@ -239,7 +239,8 @@ fn head(table: &str, row: &Row) -> Option<Payload> {
     Some(payload(title, bytes, vec![Outcome { events: vec![event], end }]))
 }
 
-/// A row of the parser's chunked bodies, behind a head. A chunk that is longer than a body may be is
+/// A row of the parser's chunked bodies, behind a head. A chunk that is longer than a body may
+/// be is
 /// refused as soon as it is announced.
 fn chunked(table: &str, row: &Row) -> Payload {
     let title = format!("{table}: {}", row.title);
