@@ -68,8 +68,12 @@ pub fn write_request(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edit:
         None => head.request_id(),
     };
     let switches = edit.upgrade == Upgrade::Pass && head.wants_upgrade();
+    // HTTP/1.0 has no expectations. Without content there is nothing to wait for, and there are
+    // servers that answer 100 and then wait for ever.
+    let may_expect = head.framing() != Framing::None && head.version() == Version::Http11;
     let is_dropped = |field: &Field| {
-        (field.is_hop && !(switches && field.known == Known::Upgrade))
+        (field.known == Known::Expect && !may_expect)
+            || (field.is_hop && !(switches && field.known == Known::Upgrade))
             || field.known == Known::Forwarded
             || (field.known == Known::RequestId && Some(field.value) != id_kept)
     };
