@@ -9,35 +9,45 @@ import os
 class Spent:
     """What a process and its descendants have had of a core."""
 
-    # Seconds on a core, counted by the scheduler in nanoseconds.
-    run_s: float
-    # Seconds in which they could have run and did not get a core.
-    wait_s: float
+    # By thread: nanoseconds on a core, and in which it could have run and did not get one.
+    threads: dict
     # Ticks in user and in system mode: a sample, so that only the split is taken from them.
     user_ticks: int
     system_ticks: int
 
     def since(self, before):
-        """What was spent since `before`."""
-        return Spent(*(now - then for now, then in zip(_values(self), _values(before))))
+        """What was spent since `before`, but for threads that have ended meanwhile."""
+        threads = {}
+        for thread, (run, wait) in self.threads.items():
+            run_before, wait_before = before.threads.get(thread, (0, 0))
+            threads[thread] = (run - run_before, wait - wait_before)
+        user = self.user_ticks - before.user_ticks
+        return Spent(threads, user, self.system_ticks - before.system_ticks)
+
+    @property
+    def run_s(self):
+        """Seconds on a core."""
+        return sum(run for run, _ in self.threads.values()) / 1e9
+
+    @property
+    def wait_s(self):
+        """Seconds in which a thread could have run and did not get a core."""
+        return sum(wait for _, wait in self.threads.values()) / 1e9
 
 
 def spent(pid):
     """What a process and its descendants have had so far."""
-    run_ns, wait_ns, user, system = 0, 0, 0, 0
+    threads, user, system = {}, 0, 0
     for member in family(pid):
         fields = _stat(member)
         user, system = user + int(fields[11]), system + int(fields[12])
-        for task in os.listdir(f"/proc/{member}/task"):
+        for thread in os.listdir(f"/proc/{member}/task"):
             with contextlib.suppress(OSError):
-                with open(f"/proc/{member}/task/{task}/schedstat", encoding="ascii") as file:
+                path = f"/proc/{member}/task/{thread}/schedstat"
+                with open(path, encoding="ascii") as file:
                     run, wait, _ = file.read().split()
-                    run_ns, wait_ns = run_ns + int(run), wait_ns + int(wait)
-    return Spent(run_ns / 1e9, wait_ns / 1e9, user, system)
-
-
-def _values(of):
-    return of.run_s, of.wait_s, of.user_ticks, of.system_ticks
+                    threads[thread] = (int(run), int(wait))
+    return Spent(threads, user, system)
 
 
 def family(pid):

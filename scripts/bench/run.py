@@ -114,7 +114,8 @@ class Run:
         spent, elapsed_s = processor.spent(process.pid).since(before), time.monotonic() - began
         requests, rate, latencies = done
         if spent.run_s <= 0 or requests == 0:
-            sys.exit("bench-proxy: a turn was too short to measure: raise --seconds")
+            told = f"{requests} requests and {spent.run_s} s on a core: raise --seconds"
+            sys.exit(f"bench-proxy: {self._at(port)}: {told}")
         return Turn(requests, elapsed_s, spent, rate, **latencies)
 
     def _closed_loop(self, port, connections, seconds):
@@ -127,10 +128,10 @@ class Run:
             with open(script, "w", encoding="ascii") as file:
                 file.write(WRK_BODY.format(bytes=self.scenario.body_bytes))
             command += ["-s", script]
-        text = self._load([*command, f"http://127.0.0.1:{port}/"])
+        text = self._load([*command, f"http://127.0.0.1:{port}/"], port)
         bad = re.search(r"Socket errors.*|Non-2xx.*", text)
         if bad:
-            sys.exit(f"bench-proxy: {self.scenario.name}: not a clean run: {bad[0]}")
+            sys.exit(f"bench-proxy: {self._at(port)}: not a clean run: {bad[0]}")
         requests = re.search(r"(\d+) requests in ", text)
         rate = re.search(r"Requests/sec:\s*([\d.]+)", text)
         return int(requests[1]), float(rate[1]), {}
@@ -139,17 +140,23 @@ class Run:
         """The same, with latencies in microseconds from when each request was due."""
         command = [binary("openloop"), "--to", f"127.0.0.1:{port}", "--rate", rate]
         command += ["--connections", connections, "--seconds", self.args.seconds, "--seed", seed]
-        text = self._load([str(word) for word in command])
+        text = self._load([str(word) for word in command], port)
         told = dict(re.findall(r"(\w+) ([\d.]+)", text))
         latencies = {"p50": float(told["p50_us"]), "p99": float(told["p99_us"])}
         return int(told["answered"]), float(rate), latencies
 
-    def _load(self, command):
+    def _load(self, command, port):
         command = ["taskset", "-c", str(LOAD_CORE), *command]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            sys.exit(f"bench-proxy: `{' '.join(command)}` failed:\n{done.stdout}{done.stderr}")
+            told = f"`{' '.join(command)}` failed:\n{done.stdout}{done.stderr}"
+            sys.exit(f"bench-proxy: {self._at(port)}: {told}")
         return done.stdout
+
+    def _at(self, port):
+        """For messages: the scenario, and the product at a port."""
+        names = [name for name, (_, its) in self.running.items() if its == port]
+        return f"{self.scenario.name}, {names[0] if names else 'warming up'}"
 
     def _spawn(self, name, command, core):
         log = self.stack.enter_context(open(self._log(name), "wb"))
@@ -178,7 +185,7 @@ class Run:
             sys.exit(f"bench-proxy: {name} does not answer as it should; it wrote:\n{file.read()}")
 
     def _answers(self, port, is_origin):
-        headers = dict(header.split(": ") for header in self.scenario.headers)
+        headers = dict(header.split(": ", 1) for header in self.scenario.headers)
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
         with contextlib.closing(connection):
             body = b"x" * self.scenario.body_bytes

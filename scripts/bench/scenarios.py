@@ -7,6 +7,22 @@ import dataclasses
 
 MIB = 1 << 20
 
+# What a browser sends beside Host: twelve lines, as of 2024.
+BROWSER = (
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8",
+    "Accept-Language: en-US,en;q=0.5",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "Referer: http://127.0.0.1/shop/cart",
+    "Cookie: session=3f9a8c1b2d4e5f60718293a4b5c6d7e8; theme=dark; consent=1",
+    "Upgrade-Insecure-Requests: 1",
+    "Sec-Fetch-Dest: document",
+    "Sec-Fetch-Mode: navigate",
+    "Sec-Fetch-Site: same-origin",
+    "Sec-Fetch-User: ?1",
+    "Priority: u=0, i",
+)
+
 # The relay reads nothing: it does not close when the client asked to, and opens a connection to
 # the origin for each of the client's.
 RELAY_KEEPS = "it does not look at requests, so it never closes a connection after one"
@@ -58,6 +74,12 @@ SCENARIOS = {
                 Bar("user", ("haproxy",), 0.6),
                 Bar("user", ("nginx",), 0.6),
             ),
+        ),
+        Scenario(
+            "browser",
+            "keep-alive, with the twelve header lines that a browser adds",
+            (),
+            headers=BROWSER,
         ),
         Scenario(
             "new-connection",

@@ -19,9 +19,9 @@ use rustix::time::{
 
 const USAGE: &str =
     "usage: openloop --to ADDR --rate PER_S [--connections N] [--seconds S] [--seed N]";
-/// Requests that are due while every connection is busy. Beyond it the run fails: what is measured
-/// does not carry the rate, and the latencies would only tell how long the run was.
-const WAITING_MAX: usize = 20_000;
+/// Requests that are due while every connection is busy: some seconds of them. Beyond it the run
+/// fails: what is measured does not carry the rate, and latencies would tell how long the run was.
+const WAITING_MAX: usize = 200_000;
 /// How long the last answers may take.
 const SETTLE: Duration = Duration::from_secs(5);
 /// Largest response, head and body. Beyond it the run fails.
