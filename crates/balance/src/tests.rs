@@ -4,53 +4,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
-use model::{
-    Algorithm, Drain, Endpoint, Health, HttpPolicy, InFlight, Pool, Probe, Restart, Scale, Service,
-    Source,
-};
+use model::{Algorithm, Endpoint, InFlight, Pool, Service, Source};
 use proptest::prelude::*;
 
 use crate::{pick, round_robin, selector};
 
 fn service(balance: Algorithm) -> Service {
-    let s = Duration::from_secs;
-    Service {
-        name: "shop".parse().unwrap(),
-        routes: Vec::new(),
-        source: Source::Static(Vec::new()),
-        health: Health {
-            probe: Probe::Tcp,
-            interval: s(2),
-            interval_fast: s(1),
-            timeout: s(1),
-            healthy: 2,
-            unhealthy: 3,
-            timeout_boot: s(60),
-        },
-        balance,
-        scale: Scale { min: 1, max: 1 },
-        drain: Drain { timeout_drain: s(30), timeout_grace: s(10) },
-        restart: Restart {
-            backoff_min: s(1),
-            backoff_max: s(60),
-            forgive_after: s(60),
-            crash_loop: 5,
-        },
-        http: HttpPolicy {
-            timeout_connect: s(1),
-            timeout_response: s(60),
-            timeout_body: s(60),
-            body_bytes_max: 1,
-            retries_max: 2,
-            waiting_max: 1,
-            timeout_wait: s(1),
-            idle_max: 1,
-            timeout_idle: s(1),
-            timeout_tunnel: s(1),
-        },
-    }
+    let name = "shop".parse().unwrap();
+    Service { balance, ..Service::unbounded(name, Source::Static(Vec::new())) }
 }
 
 fn pool(balance: Algorithm, weights: &[u32]) -> Pool {

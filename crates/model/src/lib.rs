@@ -6,6 +6,7 @@ mod desired;
 mod endpoint;
 mod instance;
 mod name;
+mod sample;
 mod service;
 mod table;
 mod time;

@@ -154,16 +154,9 @@ mod tests {
     use super::*;
 
     const POLICY: HttpPolicy = HttpPolicy {
-        timeout_connect: Duration::from_secs(10),
-        timeout_response: Duration::ZERO,
-        timeout_body: Duration::ZERO,
-        body_bytes_max: 0,
-        retries_max: 0,
-        waiting_max: 0,
-        timeout_wait: Duration::ZERO,
         idle_max: 2,
         timeout_idle: Duration::from_millis(5000),
-        timeout_tunnel: Duration::from_millis(5000),
+        ..HttpPolicy::unbounded()
     };
 
     #[tokio::test]

@@ -5,7 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use model::{Algorithm, Command, Drain, HttpPolicy, Restart, Scale, Source};
+use model::{Command, Source};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
@@ -28,37 +28,10 @@ pub(crate) fn health() -> Health {
 
 /// A service by that policy.
 pub(crate) fn service() -> Service {
-    Service {
-        name: "shop".parse().unwrap(),
-        routes: Vec::new(),
-        source: Source::Command(Command {
-            argv: vec!["true".into()],
-            env: Default::default(),
-            dir: None,
-        }),
-        health: health(),
-        balance: Algorithm::RoundRobin,
-        scale: Scale { min: 1, max: 1 },
-        drain: Drain { timeout_drain: SECOND, timeout_grace: SECOND },
-        restart: Restart {
-            backoff_min: SECOND,
-            backoff_max: SECOND,
-            forgive_after: SECOND,
-            crash_loop: 3,
-        },
-        http: HttpPolicy {
-            timeout_connect: SECOND,
-            timeout_response: SECOND,
-            timeout_body: SECOND,
-            body_bytes_max: 1,
-            retries_max: 1,
-            waiting_max: 1,
-            timeout_wait: SECOND,
-            idle_max: 1,
-            timeout_idle: SECOND,
-            timeout_tunnel: SECOND,
-        },
-    }
+    let argv = vec!["true".into()];
+    let command = Command { argv, env: Default::default(), dir: None };
+    let name = "shop".parse().unwrap();
+    Service { health: health(), ..Service::unbounded(name, Source::Command(command)) }
 }
 
 fn endpoint(number: u16) -> Arc<Endpoint> {

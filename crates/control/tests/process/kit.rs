@@ -9,10 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use control::{Colour, Driver, DriverSettings, Event, Exit, Launcher, Orphans, Sink};
-use model::{
-    Algorithm, Command, Drain, Health, HttpPolicy, InstanceId, Probe, Restart, Scale, Service,
-    Source,
-};
+use model::{Command, Drain, Health, InstanceId, Probe, Restart, Scale, Service, Source};
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -190,9 +187,6 @@ pub(crate) fn id(number: u32) -> InstanceId {
 pub(crate) fn service(source: Source) -> Arc<Service> {
     let second = Duration::from_secs(1);
     Arc::new(Service {
-        name: "shop".parse().unwrap(),
-        routes: Vec::new(),
-        source,
         health: Health {
             probe: Probe::Tcp,
             interval: second,
@@ -202,7 +196,6 @@ pub(crate) fn service(source: Source) -> Arc<Service> {
             unhealthy: 3,
             timeout_boot: DEADLINE,
         },
-        balance: Algorithm::RoundRobin,
         scale: Scale { min: 1, max: 4 },
         drain: Drain { timeout_drain: second, timeout_grace: second },
         restart: Restart {
@@ -211,18 +204,7 @@ pub(crate) fn service(source: Source) -> Arc<Service> {
             forgive_after: second,
             crash_loop: 3,
         },
-        http: HttpPolicy {
-            timeout_connect: second,
-            timeout_response: second,
-            timeout_body: second,
-            body_bytes_max: 1,
-            retries_max: 1,
-            waiting_max: 1,
-            timeout_wait: second,
-            idle_max: 1,
-            timeout_idle: second,
-            timeout_tunnel: second,
-        },
+        ..Service::unbounded("shop".parse().unwrap(), source)
     })
 }
 

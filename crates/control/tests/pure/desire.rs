@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    Algorithm, Command, Desired, Drain, Health, HttpPolicy, Probe, Restart, RouteRule, Scale,
-    Service, Source, StaticEndpoint,
+    Command, Desired, Drain, Health, Probe, Restart, RouteRule, Scale, Service, Source,
+    StaticEndpoint,
 };
 
 /// So many seconds.
@@ -41,9 +41,7 @@ pub(crate) fn fixed(addresses: &[(&str, u32)]) -> Source {
 /// A service with a route of its own and the default policies.
 pub(crate) fn service(name: &str, source: Source, scale: Scale) -> Service {
     Service {
-        name: name.parse().unwrap(),
         routes: vec![RouteRule { host: None, path: format!("/{name}").into() }],
-        source,
         health: Health {
             probe: Probe::Http { path: "/healthz".into() },
             interval: s(2),
@@ -53,7 +51,6 @@ pub(crate) fn service(name: &str, source: Source, scale: Scale) -> Service {
             unhealthy: 3,
             timeout_boot: s(60),
         },
-        balance: Algorithm::RoundRobin,
         scale,
         drain: Drain { timeout_drain: s(30), timeout_grace: s(10) },
         restart: Restart {
@@ -62,18 +59,7 @@ pub(crate) fn service(name: &str, source: Source, scale: Scale) -> Service {
             forgive_after: s(60),
             crash_loop: 5,
         },
-        http: HttpPolicy {
-            timeout_connect: s(1),
-            timeout_response: s(30),
-            timeout_body: s(30),
-            body_bytes_max: 1 << 20,
-            retries_max: 2,
-            waiting_max: 100,
-            timeout_wait: s(10),
-            idle_max: 16,
-            timeout_idle: s(60),
-            timeout_tunnel: s(60),
-        },
+        ..Service::unbounded(name.parse().unwrap(), source)
     }
 }
 

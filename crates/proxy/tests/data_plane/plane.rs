@@ -62,13 +62,10 @@ impl Default for Setup {
             workers: 1,
             limits: ListenerLimits {
                 connections_max: 1000,
-                head_bytes_max: 16 * 1024,
-                headers_max: 100,
-                target_bytes_max: 8192,
-                requests_per_connection_max: u64::MAX,
                 timeout_head: PATIENCE,
                 timeout_body: PATIENCE,
                 timeout_idle: PATIENCE,
+                ..ListenerLimits::unbounded()
             },
             policy: HttpPolicy {
                 timeout_connect: PATIENCE,
@@ -81,6 +78,7 @@ impl Default for Setup {
                 idle_max: 64,
                 timeout_idle: PATIENCE,
                 timeout_tunnel: PATIENCE,
+                ..HttpPolicy::unbounded()
             },
             algorithm: Algorithm::RoundRobin,
             has_access_log: false,

@@ -1,0 +1,76 @@
+//! The loosest of everything that a configuration decides: the base of what tests make.
+//! The product never uses it; what runs has every value from the configuration.
+
+use std::time::Duration;
+
+use crate::{
+    Algorithm, Drain, Health, HttpPolicy, ListenerLimits, Probe, Restart, Scale, Service,
+    ServiceName, Source,
+};
+
+/// Longer than any test.
+const NEVER: Duration = Duration::from_secs(24 * 3600);
+
+impl Service {
+    /// A service that nothing leads to, without rules and with [`HttpPolicy::unbounded`].
+    pub fn unbounded(name: ServiceName, source: Source) -> Self {
+        Self {
+            name,
+            routes: Vec::new(),
+            source,
+            health: Health {
+                probe: Probe::Tcp,
+                interval: Duration::from_secs(1),
+                interval_fast: Duration::from_secs(1),
+                timeout: Duration::from_secs(1),
+                healthy: 1,
+                unhealthy: 1,
+                timeout_boot: NEVER,
+            },
+            balance: Algorithm::RoundRobin,
+            scale: Scale { min: 1, max: 1 },
+            drain: Drain { timeout_drain: NEVER, timeout_grace: NEVER },
+            restart: Restart {
+                backoff_min: Duration::from_secs(1),
+                backoff_max: Duration::from_secs(1),
+                forgive_after: NEVER,
+                crash_loop: u32::MAX,
+            },
+            http: HttpPolicy::unbounded(),
+        }
+    }
+}
+
+impl HttpPolicy {
+    /// No retries, and no other bound that a test would meet.
+    pub const fn unbounded() -> Self {
+        Self {
+            timeout_connect: NEVER,
+            timeout_response: NEVER,
+            timeout_body: NEVER,
+            body_bytes_max: u64::MAX,
+            retries_max: 0,
+            waiting_max: u32::MAX,
+            timeout_wait: NEVER,
+            idle_max: usize::MAX,
+            timeout_idle: NEVER,
+            timeout_tunnel: NEVER,
+        }
+    }
+}
+
+impl ListenerLimits {
+    /// No bound that a test would meet, but for those of the head, which size buffers.
+    pub const fn unbounded() -> Self {
+        Self {
+            connections_max: u32::MAX,
+            head_bytes_max: 16 * 1024,
+            headers_max: 100,
+            target_bytes_max: 8 * 1024,
+            requests_per_connection_max: u64::MAX,
+            timeout_head: NEVER,
+            timeout_body: NEVER,
+            timeout_idle: NEVER,
+        }
+    }
+}
