@@ -62,6 +62,7 @@ fn listener(name: &str, written: &Listener, report: &mut Report<'_>) -> model::L
     model::Listener {
         name: name.into(),
         bind: written.bind.value.0,
+        trusted_proxies: written.trusted_proxies.iter().map(|range| range.value.0).collect(),
         limits: ListenerLimits {
             connections_max: written.connections_max.get(),
             head_bytes_max,

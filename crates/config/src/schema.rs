@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::defaults;
-use crate::schema::address::{AdminBind, Bind, Ports};
+use crate::schema::address::{AdminBind, Bind, Ports, Range};
 use crate::schema::service::Service;
 use crate::schema::text::{Filled, Form, Name, SocketPath, Text};
 
@@ -56,6 +56,10 @@ pub(crate) struct Listener {
     /// The IP address and port to accept on. `127.0.0.1` is this machine only, `0.0.0.0` and
     /// `[::]` the whole network; port 0 takes any free one.
     pub bind: Text<Bind>,
+    /// The proxies in front of Herder whose word about the client is believed: addresses or
+    /// ranges. From anybody else `X-Forwarded-For` and its kin are replaced.
+    #[schemars(extend("examples" = [["10.0.0.0/8", "::1"]], "maxItems" = 1000))]
+    pub trusted_proxies: Vec<Text<Range>>,
     /// Connections open at once, over all workers. At the limit Herder stops accepting: further
     /// clients wait in the kernel's backlog.
     pub connections_max: defaults::ConnectionsMax,

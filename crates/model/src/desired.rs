@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Service, ServiceName};
+use crate::{Networks, Service, ServiceName};
 
 /// Everything that may change while Herder runs. Applying the same one twice changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Listener {
     pub name: Box<str>,
     /// Where it accepts. Port 0 takes any free one.
     pub bind: SocketAddr,
+    /// Whose word about the client is believed: proxies in front of Herder.
+    pub trusted_proxies: Networks,
     /// The bounds of what it accepts.
     pub limits: ListenerLimits,
 }

@@ -6,6 +6,7 @@ mod desired;
 mod endpoint;
 mod instance;
 mod name;
+mod network;
 mod sample;
 mod service;
 mod table;
@@ -15,6 +16,7 @@ pub use desired::{Desired, Listener, ListenerLimits};
 pub use endpoint::{Endpoint, InFlight};
 pub use instance::{IllegalMove, Phase};
 pub use name::{InstanceId, NameError, ServiceName};
+pub use network::{Network, NetworkError, Networks};
 pub use service::{
     Algorithm, Command, Drain, Health, HttpPolicy, Probe, Restart, RouteRule, Scale, Service,
     Source, StaticEndpoint,

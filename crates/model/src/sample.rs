@@ -1,11 +1,12 @@
 //! The loosest of everything that a configuration decides: the base of what tests make.
 //! The product never uses it; what runs has every value from the configuration.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::{
-    Algorithm, Drain, Health, HttpPolicy, ListenerLimits, Probe, Restart, Scale, Service,
-    ServiceName, Source,
+    Algorithm, Drain, Health, HttpPolicy, Listener, ListenerLimits, Networks, Probe, Restart,
+    Scale, Service, ServiceName, Source,
 };
 
 /// Longer than any test.
@@ -55,6 +56,18 @@ impl HttpPolicy {
             idle_max: usize::MAX,
             timeout_idle: NEVER,
             timeout_tunnel: NEVER,
+        }
+    }
+}
+
+impl Listener {
+    /// A listener that believes nobody, with [`ListenerLimits::unbounded`].
+    pub fn unbounded(name: &str, bind: SocketAddr) -> Self {
+        Self {
+            name: name.into(),
+            bind,
+            trusted_proxies: Networks::default(),
+            limits: ListenerLimits::unbounded(),
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use model::{Network, NetworkError};
+
 use crate::defaults;
 use crate::schema::text::{Form, HasDefault, Wrong, wrong};
 
@@ -21,6 +23,10 @@ pub(crate) struct Ports(pub u16, pub u16);
 /// Where an instance that somebody else runs is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address(pub SocketAddr);
+
+/// Addresses in CIDR notation, or one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Range(pub Network);
 
 /// Lowest port that needs no privilege.
 const PORT_MIN: u16 = 1024;
@@ -114,6 +120,30 @@ impl Form for Address {
             );
         }
         Ok(Self(addr))
+    }
+}
+
+impl Form for Range {
+    const FORMAT: &'static str = "herder-range";
+    const WHAT: &'static str = "a range of addresses";
+    const PATTERN: &'static str = "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$";
+
+    fn read(text: &str) -> Result<Self, Wrong> {
+        let example = "write an address or a range, such as \"10.0.0.0/8\" or \"::1\"";
+        match text.parse() {
+            Ok(network) => Ok(Self(network)),
+            Err(NetworkError::Malformed) => {
+                wrong(format!("{text:?} is not a range of addresses"), example)
+            }
+            Err(NetworkError::HostBits(network)) => wrong(
+                format!("{text:?} is an address within {network}, not a range"),
+                format!("write \"{network}\", or the address alone"),
+            ),
+            Err(NetworkError::Mapped) => wrong(
+                format!("{text:?} is an IPv4 address written as IPv6"),
+                "write it as IPv4, such as \"10.0.0.0/8\": those who connect so count as IPv4",
+            ),
+        }
     }
 }
 

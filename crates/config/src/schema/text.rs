@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::schema::address::{Address, AdminBind, Bind, Ports};
+use crate::schema::address::{Address, AdminBind, Bind, Ports, Range};
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
 
 /// Why a text does not have the form it should have.
@@ -72,11 +72,12 @@ pub(crate) struct FormEntry {
 }
 
 /// All forms, for the checker.
-pub(crate) const FORMS: [FormEntry; 12] = [
+pub(crate) const FORMS: [FormEntry; 13] = [
     entry::<Bind>(),
     entry::<AdminBind>(),
     entry::<Ports>(),
     entry::<Address>(),
+    entry::<Range>(),
     entry::<Host>(),
     entry::<PathPrefix>(),
     entry::<RouteText>(),

@@ -10,6 +10,7 @@ use crate::tables::{Key, Table, tables};
 const KEYS: &[(&str, &str, &str)] = &[
     ("workers", "3", "5"),
     ("listener.NAME.bind", "'127.0.0.1:81'", "'127.0.0.1:82'"),
+    ("listener.NAME.trusted_proxies", "['10.0.0.0/8', '::1']", "['10.0.0.0/8', '::2']"),
     ("listener.NAME.connections_max", "11", "12"),
     ("listener.NAME.head_max", "'4KiB'", "5000"),
     ("listener.NAME.headers_max", "13", "14"),

@@ -226,7 +226,7 @@ impl Plane {
 
 /// A listener.
 pub(crate) fn listener(name: &str, bind: SocketAddr, limits: &ListenerLimits) -> Listener {
-    Listener { name: name.into(), bind, limits: limits.clone() }
+    Listener { limits: limits.clone(), ..Listener::unbounded(name, bind) }
 }
 
 /// Listeners as a configuration has them.
