@@ -1,6 +1,8 @@
 //! One request and its response between a client and one connection to an instance.
 //! Both directions at once, so that an early response or a streaming one is never held back.
 
+pub(crate) mod patience;
+
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
@@ -10,14 +12,13 @@ use http1::{
     Framing, Limits, Method, Progress, Refusal, ResponseEdit, ResponseFraming, ResponseHead,
     Version, write_informational, write_response, write_switch,
 };
-use model::{HttpPolicy, ListenerLimits};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::buffer::Buffer;
 use crate::error::Error;
+use crate::exchange::patience::{Party, Patience};
 use crate::idle::{Link, RESPONSE_HEAD_BYTES_MAX};
 use crate::pump::{Broken, Frames, Pump, Waits};
-use crate::timers::Deadline;
 use crate::worker::Worker;
 
 /// The bounds on what an instance may send as a head.
@@ -34,9 +35,7 @@ pub(crate) struct Exchange<'a, C> {
     /// The response.
     pub(crate) down: &'a mut Pump,
     pub(crate) head: &'a mut ResponseHead,
-    pub(crate) deadline: &'a Deadline,
-    pub(crate) limits: &'a ListenerLimits,
-    pub(crate) policy: &'a HttpPolicy,
+    pub(crate) patience: Patience<'a>,
     pub(crate) asked: Asked,
     /// Knows whether Herder drains by now.
     pub(crate) worker: &'a Worker,
@@ -89,16 +88,6 @@ enum State {
     Body { keeps_client: bool, keeps_link: bool, began_at: Option<Instant> },
 }
 
-/// Whom the exchange waits for, and hence which timeout applies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Party {
-    ClientBody,
-    InstanceTakes,
-    InstanceHead,
-    InstanceBody,
-    ClientTakes,
-}
-
 /// How far the request is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sent {
@@ -116,7 +105,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
     pub(crate) async fn run(mut self) -> Result<Exchanged, Failure> {
         let mut state = State::Head;
         let mut sent = Sent::Partly;
-        let mut party = None;
         poll_fn(move |cx| {
             let progress = match self.poll(cx, &mut state, &mut sent) {
                 Poll::Ready(result) => {
@@ -126,7 +114,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
                 Poll::Pending => self.party(state, sent),
             };
             let is_answered = self.is_answered(state);
-            let late = self.judge_time(cx, &mut party, progress);
+            let late = self.patience.judge(cx, progress);
             late.map(|error| Err(Failure { error, is_answered }))
         })
         .await
@@ -293,26 +281,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
             (State::Head, Sent::Partly) => Party::InstanceTakes,
             (State::Head, Sent::All | Sent::Stuck) => Party::InstanceHead,
         }
-    }
-
-    /// Bytes that move put the deadline off, but not while a response head is awaited: that time is
-    /// for all of it.
-    fn judge_time(&self, cx: &Context<'_>, party: &mut Option<Party>, now: Party) -> Poll<Error> {
-        let (timeout, error) = match now {
-            Party::ClientBody => (self.limits.timeout_body, Error::SlowBody),
-            Party::InstanceTakes => (self.policy.timeout_body, Error::ResponseTimeout),
-            Party::InstanceHead => (self.policy.timeout_response, Error::ResponseTimeout),
-            Party::InstanceBody => (self.policy.timeout_body, Error::BodyTimeout),
-            Party::ClientTakes => (self.limits.timeout_idle, Error::SlowClient),
-        };
-        let is_new = party.replace(now) != Some(now);
-        if !is_new && self.deadline.has_passed(cx) {
-            return Poll::Ready(error);
-        }
-        if is_new || now != Party::InstanceHead {
-            self.deadline.set(timeout);
-        }
-        if self.deadline.has_passed(cx) { Poll::Ready(error) } else { Poll::Pending }
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::exchange::patience::Patience;
 use crate::exchange::{Asked, Exchange, Exchanged, Failure};
 use crate::idle::{Link, Parking};
 use crate::pump::{Broken, Frames, Pump};
@@ -143,9 +144,7 @@ impl Attempt<'_> {
                     up: &mut up,
                     down: &mut down,
                     head: &mut client.response,
-                    deadline: &client.deadline,
-                    limits: &client.listener.limits,
-                    policy,
+                    patience: Patience::new(&client.deadline, &client.listener.limits, policy),
                     asked: self.asked,
                     worker: self.worker,
                     is_ahead,
