@@ -26,6 +26,7 @@ use verdict::{Exception, Finding, settle};
 const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("http1", &[]),
+    ("proxy_protocol", &[]),
     ("balance", &["model"]),
     ("config", &["model"]),
     ("telemetry", &["model"]),
@@ -36,7 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without clock, chance, I/O and globals of their own.
-const PURE_CRATES: &[&str] = &["model", "http1", "balance"];
+const PURE_CRATES: &[&str] = &["model", "http1", "proxy_protocol", "balance"];
 
 /// Files of `control` that are pure: these, and all that begin with `state` or `plan`.
 const PURE_IN_CONTROL: &[&str] = &["action.rs", "event.rs", "journal.rs", "table.rs", "view.rs"];
