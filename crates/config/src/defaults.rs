@@ -100,6 +100,8 @@ pub(crate) type TimeoutWait = Period<{ 10 * S }, 0, H>;
 pub(crate) type IdleMax = Count<64, 0, 10_000>;
 /// Below the 5 s after which Node and uvicorn close an idle connection themselves.
 pub(crate) type TimeoutIdleInstance = Period<{ 4 * S }, 10, { 24 * H }>;
+/// Below it the copies cost less than the pipe does.
+pub(crate) type SpliceMin = OrUnlimited<Size<{ 64 * KIB }, KIB, TIB>>;
 /// Applications that keep a WebSocket open send something more often, as browsers' proxies ask for.
 pub(crate) type TimeoutTunnel = Period<H, 100, { 168 * H }>;
 

@@ -102,6 +102,27 @@ impl Body {
         self.data_bytes.saturating_add(announced)
     }
 
+    /// Bytes of content that come next with nothing between them, as far as that is known.
+    pub fn content_ahead(&self) -> u64 {
+        match &self.state {
+            State::Length(left) => *left,
+            State::Chunked(chunked) => chunked.content_ahead(),
+            State::UntilClose => 0,
+        }
+    }
+
+    /// Told that so many of the bytes of [`Body::content_ahead`] were moved without being shown to
+    /// [`Body::next`].
+    pub fn pass(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.content_ahead());
+        match &mut self.state {
+            State::Length(left) => *left -= bytes,
+            State::Chunked(chunked) => chunked.pass(bytes),
+            State::UntilClose => {}
+        }
+        self.data_bytes += bytes;
+    }
+
     /// Bytes of content so far.
     pub fn data_bytes(&self) -> u64 {
         self.data_bytes

@@ -82,6 +82,18 @@ impl Chunked {
         }
     }
 
+    /// Bytes of data that come before anything else.
+    pub(crate) fn content_ahead(&self) -> u64 {
+        if let State::Data(left) = self.state { left } else { 0 }
+    }
+
+    /// Goes on behind so many bytes of data, at most [`Chunked::content_ahead`].
+    pub(crate) fn pass(&mut self, bytes: u64) {
+        if let State::Data(left) = self.state {
+            self.state = if left <= bytes { State::DataEnd } else { State::Data(left - bytes) };
+        }
+    }
+
     pub(crate) fn next(&mut self, input: &[u8]) -> Result<Piece, Refusal> {
         match self.state {
             State::Done => Ok(Piece::End),
@@ -97,8 +109,7 @@ impl Chunked {
             }
             State::Data(left) => {
                 let taken = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
-                let left = left - u64::try_from(taken).unwrap_or(left);
-                self.state = if left == 0 { State::DataEnd } else { State::Data(left) };
+                self.pass(u64::try_from(taken).unwrap_or(left));
                 Ok(Piece::Data(taken))
             }
             State::DataEnd => self.data_end(input),

@@ -129,6 +129,30 @@ fn a_body_is_known_to_be_as_long_as_it_announces() {
     assert_eq!(Body::new(Framing::UntilClose).bytes_min(), 0);
 }
 
+/// Content that is moved unseen counts like content that was shown.
+#[test]
+fn content_may_pass_unseen() {
+    let mut body = Body::new(Framing::Length(9));
+    body.next(b"abc").unwrap();
+    assert_eq!(body.content_ahead(), 6);
+    body.pass(5);
+    assert_eq!((body.content_ahead(), body.data_bytes(), body.bytes_min()), (1, 8, 9));
+    body.pass(2);
+    assert_eq!((body.next(b"GET"), body.data_bytes()), (Ok(Piece::End), 9));
+
+    let mut body = Body::new(Framing::Chunked);
+    assert_eq!(body.content_ahead(), 0);
+    body.pass(1);
+    assert_eq!(body.next(b"a\r\n0123"), Ok(Piece::Frame(3)));
+    assert_eq!(body.content_ahead(), 10);
+    body.pass(4);
+    assert_eq!(body.next(b"45"), Ok(Piece::Data(2)));
+    body.pass(4);
+    assert_eq!((body.content_ahead(), body.data_bytes()), (0, 10));
+    assert_eq!(body.next(b"\r\n0\r\n"), Ok(Piece::Frame(2)));
+    assert_eq!(Body::new(Framing::UntilClose).content_ahead(), 0);
+}
+
 #[test]
 fn a_body_until_close_never_ends_before() {
     let mut body = Body::new(Framing::UntilClose);

@@ -55,6 +55,7 @@ impl HttpPolicy {
             timeout_wait: NEVER,
             idle_max: usize::MAX,
             timeout_idle: NEVER,
+            splice_bytes_min: 64 * 1024,
             timeout_tunnel: NEVER,
         }
     }

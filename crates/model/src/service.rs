@@ -166,6 +166,9 @@ pub struct HttpPolicy {
     pub idle_max: usize,
     /// How long a connection to an instance may idle. Beyond: closed.
     pub timeout_idle: Duration,
+    /// Bytes of content still to come from which on the kernel moves them from socket to socket
+    /// by itself; `u64::MAX` never.
+    pub splice_bytes_min: u64,
     /// How long nothing may move in a tunnel, such as a WebSocket. Beyond: closed.
     pub timeout_tunnel: Duration,
 }

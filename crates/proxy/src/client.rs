@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use http1::{Limits, Progress, RequestHead, ResponseHead};
 use model::Listener;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::buffer::Buffer;
 use crate::error::Error;
+use crate::stream::Stream;
 use crate::timers::Deadline;
 use crate::worker::Worker;
 
@@ -49,7 +49,7 @@ pub(crate) struct Client<C> {
     pub(crate) served: u64,
 }
 
-impl<C: AsyncRead + AsyncWrite + Unpin> Client<C> {
+impl<C: Stream> Client<C> {
     pub(crate) fn new(
         stream: C,
         peer: SocketAddr,

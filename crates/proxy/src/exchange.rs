@@ -12,13 +12,13 @@ use http1::{
     Framing, Limits, Method, Progress, Refusal, ResponseEdit, ResponseFraming, ResponseHead,
     Version, write_informational, write_response, write_switch,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::buffer::Buffer;
 use crate::error::Error;
 use crate::exchange::patience::{Party, Patience};
 use crate::idle::{Link, RESPONSE_HEAD_BYTES_MAX};
 use crate::pump::{Broken, Frames, Pump, Waits};
+use crate::stream::Stream;
 use crate::worker::Worker;
 
 /// The bounds on what an instance may send as a head.
@@ -97,7 +97,7 @@ enum Sent {
     Stuck,
 }
 
-impl<C: AsyncRead + AsyncWrite + Unpin> Exchange<'_, C> {
+impl<C: Stream> Exchange<'_, C> {
     /// Runs the exchange to its end.
     ///
     /// # Errors

@@ -5,9 +5,8 @@ use std::io;
 use std::time::Instant;
 
 use http1::{Framing, RequestEdit, Upgrade, write_request};
-use model::InFlight;
+use model::{HttpPolicy, InFlight};
 use telemetry::Shard;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::client::Client;
 use crate::error::Error;
@@ -17,6 +16,7 @@ use crate::idle::{Link, Parking};
 use crate::pump::{Broken, Frames, Pump};
 use crate::record::Record;
 use crate::snapshot::Place;
+use crate::stream::Stream;
 use crate::tunnel::{Ended, Tunnel};
 use crate::worker::Worker;
 
@@ -33,7 +33,7 @@ impl Attempt<'_> {
     ///
     /// # Errors
     /// [`Failure`]; whether another endpoint may be tried is the caller's to judge.
-    pub(crate) async fn forward<C: AsyncRead + AsyncWrite + Unpin>(
+    pub(crate) async fn forward<C: Stream>(
         &self,
         client: &mut Client<C>,
         record: &mut Record,
@@ -70,12 +70,7 @@ impl Attempt<'_> {
     }
 
     /// Carries what follows a switch of protocols, until it ends.
-    async fn carry<C: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        client: &mut Client<C>,
-        link: &mut Link,
-        record: &mut Record,
-    ) {
+    async fn carry<C: Stream>(&self, client: &mut Client<C>, link: &mut Link, record: &mut Record) {
         client.consume_head();
         let tunnel = Tunnel {
             client: &mut client.stream,
@@ -119,7 +114,7 @@ impl Attempt<'_> {
         self.place.series().worker(self.worker.number)
     }
 
-    async fn send<C: AsyncRead + AsyncWrite + Unpin>(
+    async fn send<C: Stream>(
         &self,
         client: &mut Client<C>,
         link: &mut Link,
@@ -128,8 +123,10 @@ impl Attempt<'_> {
         let policy = &self.place.pool().service.http;
         let mut up = Pump::new(std::mem::take(&mut client.up_out));
         let mut down = Pump::new(std::mem::take(&mut client.down_out));
+        up.splice_from(policy.splice_bytes_min);
+        down.splice_from(policy.splice_bytes_min);
         client.response.clear();
-        let result = match self.prepare(client, &mut up, policy.body_bytes_max) {
+        let result = match self.prepare(client, &mut up, policy) {
             Err(error) => Err(Failure { error, is_answered: false }),
             Ok(()) => {
                 if self.asked.wants_first_byte {
@@ -165,11 +162,11 @@ impl Attempt<'_> {
     }
 
     /// Writes the head as the instance is to get it, with as much of the body as is there.
-    fn prepare<C: AsyncRead + AsyncWrite + Unpin>(
+    fn prepare<C: Stream>(
         &self,
         client: &mut Client<C>,
         up: &mut Pump,
-        body_bytes_max: u64,
+        policy: &HttpPolicy,
     ) -> Result<(), Error> {
         let buffer = client.input.unread();
         let is_ours = client.head.request_id().is_none_or(|id| id.of(buffer) != client.request_id);
@@ -190,7 +187,7 @@ impl Attempt<'_> {
             return Ok(());
         }
         client.consume_head();
-        up.begin(framing, Frames::Keep, body_bytes_max);
+        up.begin(framing, Frames::Keep, policy.body_bytes_max);
         up.gather(&mut client.input).map_err(|broken| match broken {
             Broken::Malformed(refusal) => Error::Malformed(refusal),
             Broken::TooLarge => Error::BodyTooLarge,

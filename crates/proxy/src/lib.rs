@@ -17,6 +17,8 @@ mod reply;
 mod route;
 mod serve;
 mod snapshot;
+mod splice;
+mod stream;
 mod timers;
 mod tunnel;
 mod wait;

@@ -195,8 +195,8 @@ fn spawn(worker: &Rc<Worker>, acceptor: &Arc<Acceptor>, stream: TcpStream, peer:
     let listener = acceptor.listener.load_full();
     tokio::task::spawn_local(async move {
         let deadline = opened.worker.timers.deadline();
-        let client = Client::new(stream, peer, listener, deadline);
-        serve(client, &opened.worker).await;
+        let mut client = Client::new(stream, peer, listener, deadline);
+        serve(&mut client, &opened.worker).await;
     });
 }
 

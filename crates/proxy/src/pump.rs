@@ -6,9 +6,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http1::{Body, Framing, Piece, Refusal, write_chunk_start};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
 
 use crate::buffer::Buffer;
+use crate::splice::Pipe;
+use crate::stream::Stream;
+
+/// Bytes that a splice moves before others have their turn.
+const TURN_BYTES_MAX: usize = 1 << 20;
 
 /// What becomes of the framing of a chunked body, or of one that has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +55,9 @@ pub(crate) struct Pump {
     body: Body,
     frames: Frames,
     bytes_max: u64,
+    /// Content of at least so many bytes goes through the kernel, if it can.
+    splice_bytes_min: u64,
+    pipe: Option<Pipe>,
     /// Bytes to write before anything from the buffer: the head, and frames that we make.
     pub(crate) out: Vec<u8>,
     written: usize,
@@ -67,6 +76,8 @@ impl Pump {
             body: Body::new(Framing::None),
             frames: Frames::Keep,
             bytes_max: u64::MAX,
+            splice_bytes_min: u64::MAX,
+            pipe: None,
             out,
             written: 0,
             span: 0,
@@ -82,6 +93,11 @@ impl Pump {
         self.body = Body::new(framing);
         (self.frames, self.bytes_max) = (frames, bytes_max);
         self.is_ended = framing == Framing::None;
+    }
+
+    /// Content of which at least so many bytes are still to come is moved by the kernel.
+    pub(crate) fn splice_from(&mut self, bytes_min: u64) {
+        self.splice_bytes_min = bytes_min.max(1);
     }
 
     /// Bytes of content seen so far.
@@ -102,7 +118,7 @@ impl Pump {
 
     /// Whether the head and the whole body were written.
     pub(crate) fn is_done(&self) -> bool {
-        self.is_ended && self.pending() == 0
+        self.is_ended && self.pending() == 0 && self.pipe.is_none()
     }
 
     /// Bytes that wait to be written.
@@ -129,8 +145,8 @@ impl Pump {
         &mut self,
         cx: &mut Context<'_>,
         input: &mut Buffer,
-        from: &mut (impl AsyncRead + Unpin),
-        to: &mut (impl AsyncWrite + Unpin),
+        from: &mut impl Stream,
+        to: &mut impl Stream,
     ) -> Poll<Result<(), Broken>> {
         loop {
             self.waits = Waits::Write;
@@ -138,8 +154,14 @@ impl Pump {
             if self.is_ended {
                 return Poll::Ready(Ok(()));
             }
-            self.plan(input)?;
-            if self.is_ended || self.pending() > 0 {
+            if self.pipe.is_none() {
+                self.plan(input)?;
+                if self.is_ended || self.pending() > 0 {
+                    continue;
+                }
+            }
+            if let Some((from, to)) = self.spliceable(input, from, to) {
+                ready!(self.poll_splice(cx, from, to))?;
                 continue;
             }
             self.waits = Waits::Read;
@@ -149,6 +171,69 @@ impl Pump {
                 Err(_) => return Poll::Ready(Err(Broken::Truncated)),
             }
         }
+    }
+
+    /// The two sockets, if content may go from one to the other unseen and is enough to be worth
+    /// it. All that was read before is written by now.
+    fn spliceable<'a>(
+        &mut self,
+        input: &Buffer,
+        from: &'a impl Stream,
+        to: &'a impl Stream,
+    ) -> Option<(&'a TcpStream, &'a TcpStream)> {
+        let is_begun = self.pipe.is_some();
+        let is_enough = self.body.content_ahead() >= self.splice_bytes_min
+            && self.frames != Frames::Make
+            && input.is_empty();
+        if !is_begun && !is_enough {
+            return None;
+        }
+        let (from, to) = (from.plain()?, to.plain()?);
+        if !is_begun {
+            match Pipe::take() {
+                Ok(pipe) => self.pipe = Some(pipe),
+                Err(error) => {
+                    tracing::debug!(%error, "a body is copied: there is no pipe for it");
+                    self.splice_bytes_min = u64::MAX;
+                    return None;
+                }
+            }
+        }
+        Some((from, to))
+    }
+
+    /// Moves content for as long as it comes without framing.
+    fn poll_splice(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &TcpStream,
+        to: &TcpStream,
+    ) -> Poll<Result<(), Broken>> {
+        let mut moved = 0;
+        while let Some(pipe) = &mut self.pipe {
+            if !pipe.is_empty() {
+                self.waits = Waits::Write;
+                let bytes = ready!(pipe.poll_empty(cx, to)).map_err(|_| Broken::Unwritable)?;
+                self.bytes_written += u64::try_from(bytes).unwrap_or(0);
+                moved += bytes;
+            } else if self.body.content_ahead() == 0 {
+                self.pipe = None;
+            } else if moved >= TURN_BYTES_MAX {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            } else {
+                self.waits = Waits::Read;
+                match ready!(pipe.poll_fill(cx, from, self.body.content_ahead())) {
+                    Ok(bytes) if bytes > 0 => self.body.pass(u64::try_from(bytes).unwrap_or(0)),
+                    // This kernel does not splice these sockets.
+                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                        (self.pipe, self.splice_bytes_min) = (None, u64::MAX);
+                    }
+                    Ok(_) | Err(_) => return Poll::Ready(Err(Broken::Truncated)),
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Writes what is planned.

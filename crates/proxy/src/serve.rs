@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use http1::{Framing, Method};
 use model::InFlight;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::client::Client;
 use crate::error::{Blame, Error, Retry};
@@ -15,6 +14,7 @@ use crate::record::Record;
 use crate::reply::Reply;
 use crate::route::route;
 use crate::snapshot::{InService, Place};
+use crate::stream::Stream;
 use crate::wait::wait;
 use crate::worker::Worker;
 
@@ -28,15 +28,15 @@ enum After {
 }
 
 /// Serves one connection until it ends.
-pub(crate) async fn serve<C>(mut client: Client<C>, worker: &Worker)
+pub(crate) async fn serve<C>(client: &mut Client<C>, worker: &Worker)
 where
-    C: AsyncRead + AsyncWrite + Unpin,
+    C: Stream,
 {
     loop {
         let after = match client.read_head(worker).await {
-            Ok(true) => answer(&mut client, worker).await,
+            Ok(true) => answer(client, worker).await,
             Ok(false) => After::Close,
-            Err(error) => refuse(&mut client, worker, error).await,
+            Err(error) => refuse(client, worker, error).await,
         };
         match after {
             After::KeepAlive => {}
@@ -49,7 +49,7 @@ where
 /// Answers one request, from an instance or with an error.
 async fn answer<C>(client: &mut Client<C>, worker: &Worker) -> After
 where
-    C: AsyncRead + AsyncWrite + Unpin,
+    C: Stream,
 {
     let mut record = Record::begin();
     client.served += 1;
@@ -79,7 +79,7 @@ async fn dispatch<C>(
     record: &mut Record,
 ) -> Result<Exchanged, Failure>
 where
-    C: AsyncRead + AsyncWrite + Unpin,
+    C: Stream,
 {
     let asked = Asked {
         method: client.head.method(),
@@ -168,7 +168,7 @@ async fn settle<C>(
     result: Result<Exchanged, Failure>,
 ) -> After
 where
-    C: AsyncRead + AsyncWrite + Unpin,
+    C: Stream,
 {
     let whole_request = client.has_head && client.head.framing() == Framing::None;
     client.consume_head();
@@ -201,7 +201,7 @@ where
 /// Answers a head that cannot be read; where the next one begins is unknown, so none follows.
 async fn refuse<C>(client: &mut Client<C>, worker: &Worker, error: Error) -> After
 where
-    C: AsyncRead + AsyncWrite + Unpin,
+    C: Stream,
 {
     let mut record = Record::begin();
     client.request_id.clear();
@@ -218,7 +218,7 @@ where
 /// takes the answer.
 async fn reply<C>(client: &mut Client<C>, record: &mut Record, error: Error, then: After) -> After
 where
-    C: AsyncRead + AsyncWrite + Unpin,
+    C: Stream,
 {
     client.down_out.clear();
     let reply = Reply {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::buffer::Buffer;
+use crate::stream::Stream;
 use crate::timers::Deadline;
 
 /// Two streams, what was read from each already, and how long they may be silent.
@@ -67,8 +68,8 @@ enum Broke {
 
 impl<C, L> Tunnel<'_, C, L>
 where
-    C: AsyncRead + AsyncWrite + Unpin,
-    L: AsyncRead + AsyncWrite + Unpin,
+    C: Stream,
+    L: Stream,
 {
     /// Carries bytes until both directions are closed, one side breaks, or nothing moves for
     /// `timeout_idle`. A side that only stops sending still receives: half-close is passed on.

@@ -293,6 +293,7 @@ fn http(written: &written::Http) -> HttpPolicy {
         timeout_wait: written.timeout_wait.get(),
         idle_max: written.idle_max.get(),
         timeout_idle: written.timeout_idle.get(),
+        splice_bytes_min: written.splice_min.get(),
         timeout_tunnel: written.timeout_tunnel.get(),
     }
 }

@@ -264,6 +264,10 @@ pub(crate) struct Http {
     pub idle_max: defaults::IdleMax,
     /// How long a connection to an instance may be idle. Beyond it it is closed.
     pub timeout_idle: defaults::TimeoutIdleInstance,
+    /// Size from which on the content of a body, or of one of its chunks, is moved by the kernel
+    /// from socket to socket without a copy, where neither side is encrypted. `"unlimited"` never
+    /// does it.
+    pub splice_min: defaults::SpliceMin,
     /// How long nothing may move in a tunnel, such as a WebSocket. Beyond it both ends are closed.
     pub timeout_tunnel: defaults::TimeoutTunnel,
 }

@@ -55,6 +55,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.http.timeout_wait", "'6700ms'", "'6800ms'"),
     ("service.NAME.http.idle_max", "29", "30"),
     ("service.NAME.http.timeout_idle", "'6900ms'", "'7000ms'"),
+    ("service.NAME.http.splice_min", "'1MiB'", "'unlimited'"),
     ("service.NAME.http.timeout_tunnel", "'7100ms'", "'7200ms'"),
     ("admin.bind", "'127.0.0.1:83'", "'127.0.0.1:84'"),
     ("admin.socket", "'/a.sock'", "'/b.sock'"),

@@ -32,11 +32,26 @@ fn chunked(content: &[u8]) -> Vec<u8> {
     unreachable!("the sizes never end");
 }
 
+/// Every content through the kernel, that of large chunks alone, and none.
+const SPLICES: [u64; 3] = [1, 64 * 1024, u64::MAX];
+
+fn plane(instance: &Instance, splice_bytes_min: u64) -> Plane {
+    let mut setup = Setup::default();
+    setup.policy.splice_bytes_min = splice_bytes_min;
+    setup.serving([instance.addr()])
+}
+
 #[tokio::test]
 async fn uploads_arrive_byte_for_byte() {
+    for splice_bytes_min in SPLICES {
+        upload(splice_bytes_min).await;
+    }
+}
+
+async fn upload(splice_bytes_min: u64) {
     let content = content(10 * MIB);
     let instance = Instance::start().await;
-    let plane = Plane::of([instance.addr()]);
+    let plane = plane(&instance, splice_bytes_min);
     let mut client = plane.client().await;
     let length = format!("Content-Length: {}", content.len());
     let coded = chunked(&content);
@@ -63,9 +78,15 @@ async fn uploads_arrive_byte_for_byte() {
 
 #[tokio::test]
 async fn downloads_arrive_byte_for_byte() {
+    for splice_bytes_min in SPLICES {
+        download(splice_bytes_min).await;
+    }
+}
+
+async fn download(splice_bytes_min: u64) {
     let content = content(10 * MIB);
     let instance = Instance::start().await;
-    let plane = Plane::of([instance.addr()]);
+    let plane = plane(&instance, splice_bytes_min);
     let mut client = plane.client().await;
     let length = format!("Content-Length: {}", content.len());
     let coded = chunked(&content);
@@ -83,6 +104,49 @@ async fn downloads_arrive_byte_for_byte() {
         let response = response.unwrap();
         assert_eq!((response.status, response.framing), (200, framing));
         assert!(response.body == content, "{field}: {} bytes arrived", response.body.len());
+    }
+}
+
+#[tokio::test]
+async fn half_a_download_is_seen_to_be_half_of_it() {
+    for splice_bytes_min in SPLICES {
+        let instance = Instance::start().await;
+        let plane = plane(&instance, splice_bytes_min);
+        let mut client = connect(plane.addr()).await;
+        send(&mut client, "GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        let mut wire = instance.asked().await;
+        send(&mut wire, format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 2 * MIB)).await;
+        let half = content(MIB);
+        let sent = async {
+            send(&mut wire, &half).await;
+            drop(wire);
+        };
+        let heard = async {
+            assert!(head(&mut client).await.starts_with("HTTP/1.1 200 OK\r\n"));
+            client.to_end().await.unwrap()
+        };
+        let (heard, ()) = tokio::join!(heard, sent);
+        assert!(heard == half, "{} bytes arrived", heard.len());
+        let truncated = "herder_errors_total{service=\"shop\",error=\"response_truncated\"}";
+        plane.metric_becomes(truncated, 1.0).await;
+    }
+}
+
+#[tokio::test]
+async fn half_an_upload_ends_the_request_to_the_instance() {
+    for splice_bytes_min in SPLICES {
+        let instance = Instance::start().await;
+        let plane = plane(&instance, splice_bytes_min);
+        let mut client = connect(plane.addr()).await;
+        let bytes = 2 * MIB;
+        send(&mut client, format!("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: {bytes}\r\n\r\n"))
+            .await;
+        let mut wire = instance.asked().await;
+        let half = content(MIB);
+        let (heard, ()) = tokio::join!(wire.bytes(MIB), send(&mut client, &half));
+        assert!(heard.unwrap() == half);
+        drop(client);
+        broken_off(wire).await;
     }
 }
 
