@@ -107,6 +107,7 @@ impl<'a> Rule<'a> {
             "string" => "text",
             "integer" => "a whole number",
             "array" => "an array",
+            "boolean" => "true or false",
             _ => "a table",
         };
         self.text("x-what").unwrap_or(plain).to_owned()

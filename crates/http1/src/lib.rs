@@ -5,7 +5,9 @@
 mod body;
 mod bytes;
 mod chunked;
+mod claims;
 mod field;
+mod forwarded;
 mod head;
 mod refusal;
 mod request;
@@ -14,13 +16,15 @@ mod write;
 
 pub use body::{Body, Framing, Piece};
 pub use chunked::write_chunk_start;
+pub use claims::Claims;
 pub use field::{Field, Known};
+pub use forwarded::Forwarded;
 pub use head::{Limits, Progress, Span};
 pub use refusal::Refusal;
 pub use request::{Method, RequestHead};
 pub use response::ResponseHead;
 pub use write::{
-    RequestEdit, ResponseEdit, ResponseFraming, Upgrade, write_informational, write_request,
+    RequestEdit, ResponseEdit, ResponseFraming, Upgrade, Via, write_informational, write_request,
     write_response, write_switch,
 };
 

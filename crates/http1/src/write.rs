@@ -2,13 +2,20 @@
 //! What was parsed is copied in runs as it came, white space around values made plain; nothing is
 //! re-ordered, re-cased or decoded.
 
-use crate::{Field, Framing, Known, RequestHead, ResponseHead, Version};
+use crate::forwarded::write_forwarded;
+use crate::{Claims, Field, Forwarded, Framing, Known, RequestHead, ResponseHead, Version};
 
 /// What is put onto a request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestEdit<'a> {
-    /// The client's address for `X-Forwarded-For`, replacing what the client sent.
-    pub client: &'a [u8],
+    /// The address at the other end of the connection, for `X-Forwarded-For`.
+    pub peer: &'a [u8],
+    /// What a trusted peer says about the client; without it, whatever the peer says is replaced.
+    pub claims: Option<&'a Claims<'a>>,
+    /// Whether the instance gets a `Forwarded` too.
+    pub forwarded: Forwarded,
+    /// Whether Herder names itself.
+    pub via: Via,
     /// Host of a request that names none, as HTTP/1.0 may: the instance's own address, because
     /// servers in use refuse an empty one.
     pub host: &'a [u8],
@@ -18,6 +25,43 @@ pub struct RequestEdit<'a> {
     pub request_id: Option<&'a [u8]>,
     /// Whether the instance is asked to switch protocols, if the client asks for it.
     pub upgrade: Upgrade,
+}
+
+/// Whether Herder names itself in `Via`: RFC 9110, 7.6.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// It does not.
+    Omit,
+    /// It does, behind those that were there.
+    Add,
+}
+
+impl<'a> RequestEdit<'a> {
+    /// For a peer at this address, what no configuration can switch off.
+    pub const fn plain(peer: &'a [u8], host: &'a [u8]) -> Self {
+        Self {
+            peer,
+            claims: None,
+            forwarded: Forwarded::Omit,
+            via: Via::Omit,
+            host,
+            scheme: b"http",
+            request_id: None,
+            upgrade: Upgrade::Drop,
+        }
+    }
+}
+
+impl ResponseEdit {
+    /// For a client of HTTP/1.1 whose connection stays open, what no configuration can switch off.
+    pub const fn plain() -> Self {
+        Self {
+            client: Version::Http11,
+            keep_alive: true,
+            framing: ResponseFraming::AsSent,
+            via: Via::Omit,
+        }
+    }
 }
 
 /// What becomes of a client's wish to switch protocols.
@@ -38,6 +82,8 @@ pub struct ResponseEdit {
     pub keep_alive: bool,
     /// How the body reaches the client.
     pub framing: ResponseFraming,
+    /// Whether Herder names itself.
+    pub via: Via,
 }
 
 /// How a response body is delimited towards the client.
@@ -84,11 +130,8 @@ pub fn write_request(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edit:
     if switches {
         out.extend_from_slice(b"Connection: Upgrade\r\n");
     }
-    line(out, b"X-Forwarded-For: ", edit.client);
-    line(out, b"X-Forwarded-Proto: ", edit.scheme);
-    if !head.authority().is_empty() {
-        line(out, b"X-Forwarded-Host: ", head.authority().of(buffer));
-    }
+    write_forwarded(out, buffer, head, edit);
+    write_via(out, head.version(), edit.via);
     if let Some(request_id) = edit.request_id {
         line(out, b"X-Request-Id: ", request_id);
     }
@@ -107,6 +150,7 @@ pub fn write_response(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead, edi
     if edit.framing == ResponseFraming::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
+    write_via(out, head.version(), edit.via);
     match (edit.keep_alive, edit.client) {
         (true, Version::Http11) => {}
         (true, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
@@ -139,6 +183,15 @@ fn status_line(out: &mut Vec<u8>, status: &[u8]) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status);
     out.extend_from_slice(if status.len() == 3 { b" \r\n" } else { b"\r\n" });
+}
+
+/// The version is the one that the message came in.
+fn write_via(out: &mut Vec<u8>, version: Version, via: Via) {
+    match (via, version) {
+        (Via::Omit, _) => {}
+        (Via::Add, Version::Http10) => line(out, b"Via: ", b"1.0 herder"),
+        (Via::Add, Version::Http11) => line(out, b"Via: ", b"1.1 herder"),
+    }
 }
 
 fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {

@@ -5,8 +5,8 @@
 use allocation_counter::measure;
 use http1::{
     Body, Framing, Limits, Method, Piece, Progress, RequestEdit, RequestHead, ResponseEdit,
-    ResponseFraming, ResponseHead, Upgrade, Version, write_chunk_start, write_informational,
-    write_request, write_response,
+    ResponseFraming, ResponseHead, Upgrade, write_chunk_start, write_informational, write_request,
+    write_response,
 };
 
 const LIMITS: Limits = Limits { head_bytes_max: 8192, headers_max: 100, target_bytes_max: 4096 };
@@ -43,11 +43,10 @@ impl Connection {
             let progress = self.request.advance(input, &LIMITS);
             assert!(progress == Ok(Progress::Complete));
             let edit = RequestEdit {
-                client: b"192.0.2.1",
-                host: b"192.0.2.9:81",
                 scheme: b"https",
                 request_id: Some(b"0123456789abcdef"),
                 upgrade: Upgrade::Pass,
+                ..RequestEdit::plain(b"192.0.2.1", b"192.0.2.9:81")
             };
             write_request(&mut self.out, input, &self.request, &edit);
         }
@@ -65,9 +64,9 @@ impl Connection {
             }
             assert!(self.response.framing(Method::Get) == Framing::Chunked);
             let edit = ResponseEdit {
-                client: Version::Http11,
                 keep_alive: false,
                 framing: ResponseFraming::Chunked,
+                ..ResponseEdit::plain()
             };
             write_response(&mut self.out, input, &self.response, &edit);
         }

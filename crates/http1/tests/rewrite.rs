@@ -58,6 +58,7 @@ fn responses_of_the_table() {
                     "by-close" => ResponseFraming::Close,
                     other => panic!("{other}"),
                 },
+                ..ResponseEdit::plain()
             };
             write_response(&mut got, &input, &parse_response(&input), &edit);
         } else if words == ["switch"] {
@@ -74,9 +75,7 @@ fn responses_of_the_table() {
 fn what_is_written_is_added_to_what_was() {
     let input = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let head = parse_request(input);
-    let upgrade = Upgrade::Drop;
-    let edit =
-        RequestEdit { client: b"::1", host: b"b", scheme: b"http", request_id: None, upgrade };
+    let edit = RequestEdit::plain(b"::1", b"b");
     let mut out = b"before".to_vec();
     write_request(&mut out, input, &head, &edit);
     assert!(out.starts_with(b"beforeGET / HTTP/1.1\r\n"));
@@ -146,7 +145,7 @@ proptest! {
         ]),
     ) {
         let client = if is_http10 { Version::Http10 } else { Version::Http11 };
-        let edit = ResponseEdit { client, keep_alive, framing };
+        let edit = ResponseEdit { client, keep_alive, framing, ..ResponseEdit::plain() };
         let input = response.wire();
         let before = parse_response(&input);
         judge_response(&before, &response);
@@ -213,11 +212,10 @@ fn parse_response(input: &[u8]) -> ResponseHead {
 fn rewrite_request(input: &[u8], id: Option<&[u8]>, upgrade: Upgrade) -> (RequestHead, Vec<u8>) {
     let head = parse_request(input);
     let edit = RequestEdit {
-        client: b"192.0.2.1",
-        host: b"192.0.2.9:81",
         scheme: b"https",
         request_id: id,
         upgrade,
+        ..RequestEdit::plain(b"192.0.2.1", b"192.0.2.9:81")
     };
     let mut out = Vec::new();
     write_request(&mut out, input, &head, &edit);

@@ -57,6 +57,8 @@ impl HttpPolicy {
             timeout_idle: NEVER,
             splice_bytes_min: 64 * 1024,
             timeout_tunnel: NEVER,
+            adds_forwarded: false,
+            adds_via: false,
         }
     }
 }

@@ -171,4 +171,8 @@ pub struct HttpPolicy {
     pub splice_bytes_min: u64,
     /// How long nothing may move in a tunnel, such as a WebSocket. Beyond: closed.
     pub timeout_tunnel: Duration,
+    /// Whether instances get `Forwarded` beside `X-Forwarded-For`.
+    pub adds_forwarded: bool,
+    /// Whether Herder names itself in `Via`, to instances and to clients.
+    pub adds_via: bool,
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http1::{Limits, Progress, RequestHead, ResponseHead};
+use http1::{Claims, Limits, Progress, RequestHead, ResponseHead};
 use model::Listener;
 
 use crate::buffer::Buffer;
@@ -29,9 +29,15 @@ const DRAIN_GRACE: Duration = Duration::from_millis(500);
 /// A client connection, over any stream of bytes.
 pub(crate) struct Client<C> {
     pub(crate) stream: C,
+    /// The other end of the connection.
     pub(crate) peer: SocketAddr,
-    /// The client's address without port, as text, for `X-Forwarded-For`.
+    /// Its address without port, as text, for `X-Forwarded-For`.
     pub(crate) peer_text: Vec<u8>,
+    /// Whether its word about the client is believed.
+    pub(crate) is_trusted: bool,
+    /// Who sent the request that is being served: the peer, or whom a trusted peer names. Its port
+    /// is 0 if a trusted peer did not say it.
+    pub(crate) address: SocketAddr,
     /// As it was when the connection was accepted.
     pub(crate) listener: Arc<Listener>,
     pub(crate) deadline: Deadline,
@@ -59,6 +65,8 @@ impl<C: Stream> Client<C> {
         Self {
             stream,
             peer,
+            is_trusted: listener.trusted_proxies.contains(peer.ip()),
+            address: peer,
             peer_text: peer.ip().to_canonical().to_string().into_bytes(),
             deadline,
             input: Buffer::new(listener.limits.head_bytes_max + 1),
@@ -121,6 +129,13 @@ impl<C: Stream> Client<C> {
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    /// What a trusted peer says about the request that is being served.
+    pub(crate) fn claims(&self) -> Option<Claims<'_>> {
+        let is_trusted = |ip| self.listener.trusted_proxies.contains(ip);
+        let read = || Claims::read(self.input.unread(), &self.head, self.peer, is_trusted);
+        self.is_trusted.then(read)
     }
 
     /// Takes the head off the input, for a body to follow, or because the request is answered.

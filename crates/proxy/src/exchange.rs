@@ -10,8 +10,9 @@ use std::time::Instant;
 
 use http1::{
     Framing, Limits, Method, Progress, Refusal, ResponseEdit, ResponseFraming, ResponseHead,
-    Version, write_informational, write_response, write_switch,
+    Version, Via, write_informational, write_response, write_switch,
 };
+use model::Service;
 
 use crate::buffer::Buffer;
 use crate::error::Error;
@@ -37,6 +38,8 @@ pub(crate) struct Exchange<'a, C> {
     pub(crate) head: &'a mut ResponseHead,
     pub(crate) patience: Patience<'a>,
     pub(crate) asked: Asked,
+    /// Says what is put onto the response.
+    pub(crate) service: &'a Service,
     /// Knows whether Herder drains by now.
     pub(crate) worker: &'a Worker,
     /// Whether the client has sent something ahead, so that its end is not looked for any more.
@@ -251,8 +254,12 @@ impl<C: Stream> Exchange<'_, C> {
             && outward != ResponseFraming::Close
             && sent == Sent::All;
         let keeps_link = self.head.allows_keep_alive() && framing != Framing::UntilClose;
-        let edit =
-            ResponseEdit { client: self.asked.version, keep_alive: keeps_client, framing: outward };
+        let edit = ResponseEdit {
+            client: self.asked.version,
+            keep_alive: keeps_client,
+            framing: outward,
+            via: if self.service.http.adds_via { Via::Add } else { Via::Omit },
+        };
         write_response(&mut self.down.out, self.link.input.unread(), self.head, &edit);
         self.link.input.consume(self.head.len());
         self.down.begin(framing, frames, u64::MAX);

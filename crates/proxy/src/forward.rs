@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Instant;
 
-use http1::{Framing, RequestEdit, Upgrade, write_request};
+use http1::{Forwarded, Framing, RequestEdit, Upgrade, Via, write_request};
 use model::{HttpPolicy, InFlight};
 use telemetry::Shard;
 
@@ -120,7 +120,8 @@ impl Attempt<'_> {
         link: &mut Link,
         record: &mut Record,
     ) -> Result<Exchanged, Failure> {
-        let policy = &self.place.pool().service.http;
+        let service = &self.place.pool().service;
+        let policy = &service.http;
         let mut up = Pump::new(std::mem::take(&mut client.up_out));
         let mut down = Pump::new(std::mem::take(&mut client.down_out));
         up.splice_from(policy.splice_bytes_min);
@@ -143,6 +144,7 @@ impl Attempt<'_> {
                     head: &mut client.response,
                     patience: Patience::new(&client.deadline, &client.listener.limits, policy),
                     asked: self.asked,
+                    service,
                     worker: self.worker,
                     is_ahead,
                 };
@@ -174,8 +176,12 @@ impl Attempt<'_> {
             true => self.begun.endpoint().addr.to_string(),
             false => String::new(),
         };
+        let claims = client.claims();
         let edit = RequestEdit {
-            client: &client.peer_text,
+            peer: &client.peer_text,
+            claims: claims.as_ref(),
+            forwarded: if policy.adds_forwarded { Forwarded::Add } else { Forwarded::Omit },
+            via: if policy.adds_via { Via::Add } else { Via::Omit },
             host: host.as_bytes(),
             scheme: b"http",
             request_id: is_ours.then_some(&client.request_id),

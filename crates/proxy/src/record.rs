@@ -30,7 +30,7 @@ pub(crate) struct Record {
 
 /// Who asked, for the access log.
 struct Asker<'a> {
-    peer: SocketAddr,
+    client: SocketAddr,
     listener: &'a str,
     method: &'a [u8],
     target: &'a [u8],
@@ -90,7 +90,7 @@ impl Record {
         let first_byte = self.first_byte_at.zip(self.sent_at);
         worker.log(&Line {
             at: worker.wall(self.began_at),
-            client: asker.peer,
+            client: asker.client,
             listener: asker.listener,
             service,
             instance: self.instance.as_ref(),
@@ -122,7 +122,7 @@ fn asker<C>(client: &Client<C>) -> Asker<'_> {
         others.find(|f| text(f.name).eq_ignore_ascii_case(name)).map(|f| text(f.value))
     };
     Asker {
-        peer: client.peer,
+        client: client.address,
         listener: &client.listener.name,
         method: text(client.head.method_span()),
         target: text(client.head.target()),

@@ -54,6 +54,9 @@ where
     let mut record = Record::begin();
     client.served += 1;
     worker.name_request(client);
+    if client.is_trusted {
+        client.address = client.claims().map_or(client.peer, |claims| claims.client());
+    }
     record.bytes_in = u64::try_from(client.head.len()).unwrap_or(0);
     let snapshot = worker.snapshot();
     let buffer = client.input.unread();
@@ -206,6 +209,7 @@ where
     let mut record = Record::begin();
     client.request_id.clear();
     client.head_copy.clear();
+    client.address = client.peer;
     record.error = Some(error);
     record.status = error.status();
     record.bytes_in = u64::try_from(client.input.unread().len()).unwrap_or(0);

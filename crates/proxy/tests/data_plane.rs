@@ -8,6 +8,8 @@ mod access_log;
 mod bodies;
 #[path = "data_plane/chaos.rs"]
 mod chaos;
+#[path = "data_plane/claims.rs"]
+mod claims;
 #[path = "data_plane/closing.rs"]
 mod closing;
 #[path = "data_plane/connections.rs"]

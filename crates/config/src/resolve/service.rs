@@ -295,6 +295,8 @@ fn http(written: &written::Http) -> HttpPolicy {
         timeout_idle: written.timeout_idle.get(),
         splice_bytes_min: written.splice_min.get(),
         timeout_tunnel: written.timeout_tunnel.get(),
+        adds_forwarded: written.forwarded,
+        adds_via: written.via,
     }
 }
 

@@ -270,4 +270,9 @@ pub(crate) struct Http {
     pub splice_min: defaults::SpliceMin,
     /// How long nothing may move in a tunnel, such as a WebSocket. Beyond it both ends are closed.
     pub timeout_tunnel: defaults::TimeoutTunnel,
+    /// Whether instances are told who sent a request in `Forwarded` (RFC 7239) too, beside
+    /// `X-Forwarded-For` and its kin.
+    pub forwarded: bool,
+    /// Whether Herder names itself in the `Via` of requests and responses.
+    pub via: bool,
 }

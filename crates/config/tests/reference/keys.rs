@@ -57,6 +57,8 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.http.timeout_idle", "'6900ms'", "'7000ms'"),
     ("service.NAME.http.splice_min", "'1MiB'", "'unlimited'"),
     ("service.NAME.http.timeout_tunnel", "'7100ms'", "'7200ms'"),
+    ("service.NAME.http.forwarded", "true", "false"),
+    ("service.NAME.http.via", "true", "false"),
     ("admin.bind", "'127.0.0.1:83'", "'127.0.0.1:84'"),
     ("admin.socket", "'/a.sock'", "'/b.sock'"),
     ("instances.ports", "'30000-30100'", "'30000-30200'"),

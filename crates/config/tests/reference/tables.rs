@@ -140,6 +140,7 @@ fn what(form: &Form<'_>) -> String {
         "string" => "text",
         "integer" => "a whole number",
         "array" => "an array",
+        "boolean" => "true or false",
         _ => "a table",
     };
     let what = get(form, "x-what").and_then(Value::as_str).unwrap_or(plain);

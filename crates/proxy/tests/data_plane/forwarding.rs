@@ -16,13 +16,13 @@ fn seen(echo: &Value) -> (String, Vec<(String, String)>) {
 }
 
 /// The values that the instance has seen under a name.
-fn values(echo: &Value, name: &str) -> Vec<String> {
+pub(crate) fn values(echo: &Value, name: &str) -> Vec<String> {
     let (_, fields) = seen(echo);
     let named = fields.into_iter().filter(|(have, _)| have.eq_ignore_ascii_case(name));
     named.map(|(_, value)| value).collect()
 }
 
-async fn ask(client: &mut RawClient, request: &str) -> Value {
+pub(crate) async fn ask(client: &mut RawClient, request: &str) -> Value {
     client.send(request.replace('\n', "\r\n")).await.unwrap();
     let response = client.response().await.unwrap();
     assert_eq!(response.status, 200, "{request}: {response}");

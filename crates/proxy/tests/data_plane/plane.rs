@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{
-    Algorithm, Drain, Endpoint, Health, HostPattern, HttpPolicy, Listener, ListenerLimits, Pool,
-    Probe, Restart, Route, Scale, Service, ServiceName, Source, Table,
+    Algorithm, Drain, Endpoint, Health, HostPattern, HttpPolicy, Listener, ListenerLimits,
+    Networks, Pool, Probe, Restart, Route, Scale, Service, ServiceName, Source, Table,
 };
 use proxy::{Proxy, Settings};
 use serde_json::Value;
@@ -21,6 +21,7 @@ use testkit::{PATIENCE, RawClient, wait_for, wait_until};
 pub(crate) struct Setup {
     pub(crate) workers: usize,
     pub(crate) limits: ListenerLimits,
+    pub(crate) trusted_proxies: Networks,
     pub(crate) policy: HttpPolicy,
     pub(crate) algorithm: Algorithm,
     pub(crate) has_access_log: bool,
@@ -67,6 +68,7 @@ impl Default for Setup {
                 timeout_idle: PATIENCE,
                 ..ListenerLimits::unbounded()
             },
+            trusted_proxies: Networks::default(),
             policy: HttpPolicy {
                 timeout_connect: PATIENCE,
                 timeout_response: PATIENCE,
@@ -104,7 +106,10 @@ impl Setup {
         let plane = Plane {
             proxy: proxy::spawn(&settings).unwrap(),
             registry,
-            listener: listener("web", "127.0.0.1:0".parse().unwrap(), &self.limits),
+            listener: Listener {
+                trusted_proxies: self.trusted_proxies,
+                ..listener("web", "127.0.0.1:0".parse().unwrap(), &self.limits)
+            },
             policy: self.policy,
             algorithm: self.algorithm,
             turn: Arc::default(),

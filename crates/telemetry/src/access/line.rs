@@ -10,7 +10,7 @@ use model::{InstanceId, Time};
 pub struct Line<'a> {
     /// When the request head had been read.
     pub at: Time,
-    /// Who sent it.
+    /// Who sent it. Port 0 if a proxy in front named the client without one.
     pub client: SocketAddr,
     /// The name of the listener that took it.
     pub listener: &'a str,
