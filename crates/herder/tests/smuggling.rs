@@ -2,6 +2,10 @@
 //! pieces, against a strict origin. It shares no parser with the product.
 #![allow(clippy::unwrap_used)]
 
+#[path = "smuggling/differential.rs"]
+mod differential;
+#[path = "smuggling/origins.rs"]
+mod origins;
 #[path = "smuggling/payloads.rs"]
 mod payloads;
 #[path = "smuggling/recorder.rs"]
@@ -15,7 +19,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use payloads::{Outcome, Payload};
-use recorder::Recorder;
+use recorder::{Recorder, Seen};
 use testkit::{Herd, Herder};
 use volley::{Shot, Volley, boundaries};
 
@@ -43,8 +47,8 @@ fn the_table_is_large_and_no_payload_comes_twice() {
 #[tokio::test]
 async fn every_payload_comes_to_what_the_table_says_however_it_is_cut() {
     let recorder = Recorder::start().await;
-    let herd = serve(recorder.addr, recorder.addr);
-    herd.wait_ready("origin", 1).await;
+    let herd = serve(&recorder.addrs, recorder.addrs[0]);
+    herd.wait_ready("origin", 2).await;
     let mut volley = Volley::new(herd.addr().await).await;
     let payloads = payloads::all();
     let mut shots = aim(&mut volley, &payloads);
@@ -54,10 +58,12 @@ async fn every_payload_comes_to_what_the_table_says_however_it_is_cut() {
     for shots in shots.chunks(SHOTS_MAX) {
         let shown = volley.fire(shots).await;
         let seen = recorder.take();
-        let stray = seen.iter().filter(|seen| !shots.iter().any(|shot| shot.tag() == seen.tag));
-        faults.extend(stray.map(|seen| format!("smuggled: {seen:?}")));
+        faults.extend(strays(shots, &seen));
         for (shot, shown) in shots.iter().zip(&shown) {
-            faults.extend(judge(shot, &shot.outcome(shown, &seen)));
+            let got = shot.outcome(shown, &seen);
+            if !shot.payload.wants.contains(&got) {
+                faults.push(describe(shot, &got));
+            }
         }
     }
     println!("{} payloads in {} forms", payloads.len(), shots.len());
@@ -66,7 +72,9 @@ async fn every_payload_comes_to_what_the_table_says_however_it_is_cut() {
 }
 
 /// One worker, so that a test can know what it has read, and limits that a short payload meets.
-fn serve(origin: SocketAddr, unseen: SocketAddr) -> Herd {
+fn serve(origins: &[SocketAddr], unseen: SocketAddr) -> Herd {
+    let origins: Vec<String> = origins.iter().map(|origin| format!("\"{origin}\"")).collect();
+    let origins = origins.join(", ");
     let config = format!(
         r#"
 workers = 1
@@ -78,7 +86,7 @@ headers_max = 20
 target_max = "512B"
 
 [service.origin]
-static = ["{origin}"]
+static = [{origins}]
 http = {{ body_max = "4KiB" }}
 
 [service.unseen]
@@ -110,11 +118,15 @@ fn aim<'a>(volley: &mut Volley, payloads: &'a [Payload]) -> Vec<Shot<'a>> {
     shots
 }
 
-/// What is wrong with an outcome, in words.
-fn judge(shot: &Shot, got: &Outcome) -> Option<String> {
-    if shot.payload.wants.contains(got) {
-        return None;
-    }
+/// Requests that none of the clients sent.
+fn strays(shots: &[Shot], seen: &[Seen]) -> Vec<String> {
+    let tags: HashSet<String> = shots.iter().map(Shot::tag).collect();
+    let strays = seen.iter().filter(|seen| !tags.contains(&seen.tag));
+    strays.map(|seen| format!("smuggled: {seen:?}")).collect()
+}
+
+/// An outcome that is not what was wanted, in words.
+fn describe(shot: &Shot, got: &Outcome) -> String {
     let form = match shot.cuts[..] {
         [] => "whole".to_owned(),
         [cut] => format!("cut at {cut}"),
@@ -122,7 +134,7 @@ fn judge(shot: &Shot, got: &Outcome) -> Option<String> {
         _ => "byte by byte".to_owned(),
     };
     let Payload { title, wants, .. } = shot.payload;
-    Some(format!("{title}, {form}\n  want {}\n  got  {got}", wants[0]))
+    format!("{title}, {form}\n  want {}\n  got  {got}", wants[0])
 }
 
 fn report(faults: &[String]) {

@@ -75,6 +75,8 @@ pub(crate) enum Event {
     Refused(u16, String),
     /// The instance's server refused it before its application saw it.
     RefusedByOrigin(u16),
+    /// An answer that was broken off in the midst of it.
+    Torn,
     /// Anything else, in words.
     Odd(String),
 }
@@ -100,7 +102,7 @@ pub(crate) enum End {
 
 impl Outcome {
     /// Reads `GET /a | POST /b content | 400 malformed_request | closed`.
-    fn parse(title: &str, text: &[u8]) -> Self {
+    pub(crate) fn parse(title: &str, text: &[u8]) -> Self {
         let mut items: Vec<&[u8]> = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.windows(3).position(|window| window == b" | ") {
@@ -158,6 +160,7 @@ impl fmt::Display for Event {
                 write!(f, "{method} {target} {body:.80}")
             }
             Event::Unfinished => f.write_str("answered unfinished"),
+            Event::Torn => f.write_str("half an answer"),
             Event::Refused(status, label) => write!(f, "{status} {label}"),
             Event::RefusedByOrigin(status) => write!(f, "{status} by the origin"),
             Event::Odd(text) => f.write_str(text),
@@ -180,9 +183,9 @@ pub(crate) fn all() -> Vec<Payload> {
     let mut bytes: HashSet<Vec<u8>> = all.iter().map(|payload| payload.bytes.clone()).collect();
     let heads = HEADS.map(|(name, table)| (name, rows(table)));
     let bodies = BODIES.map(|(name, table)| (name, rows(table)));
-    let heads = heads.iter().flat_map(|(name, rows)| rows.iter().filter_map(|row| head(name, row)));
+    let heads = heads.iter().flat_map(|(name, rows)| rows.iter().map(|row| head(name, row)));
     let bodies = bodies.iter().flat_map(|(name, rows)| rows.iter().map(|row| chunked(name, row)));
-    all.extend(heads.chain(bodies).filter(|payload| bytes.insert(payload.bytes.clone())));
+    all.extend(heads.flatten().chain(bodies).filter(|payload| bytes.insert(payload.bytes.clone())));
     all
 }
 

@@ -2,6 +2,7 @@
 //! It repairs nothing: what Herder should not have sent is written down as such.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,9 +22,18 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// The origin; dropping it breaks its connections off.
 pub(crate) struct Recorder {
-    pub(crate) addr: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    task: AbortHandle,
+    /// Two, so that the ports towards one of them do not run out.
+    pub(crate) addrs: [SocketAddr; 2],
+    notes: Arc<Notes>,
+    tasks: [AbortHandle; 2],
+}
+
+/// What was seen, each with its place in the order in which the heads came: a request that was
+/// answered early may be whole only after the next one is.
+#[derive(Default)]
+struct Notes {
+    heads: AtomicU64,
+    seen: Mutex<Vec<(u64, Seen)>>,
 }
 
 /// A request that came whole.
@@ -38,44 +48,50 @@ pub(crate) struct Seen {
 
 impl Recorder {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
-        let addr = listener.local_addr().expect("a bound socket has an address");
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let task = tokio::spawn(accept(listener, Arc::clone(&seen))).abort_handle();
-        Self { addr, seen, task }
+        let notes = Arc::new(Notes::default());
+        let [first, second] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0"));
+        let listeners = [first.await, second.await].map(|bound| bound.expect("ports are free"));
+        let addrs = listeners.each_ref().map(|listener| listener.local_addr());
+        let addrs = addrs.map(|addr| addr.expect("a bound socket has an address"));
+        let tasks = listeners.map(|it| tokio::spawn(accept(it, Arc::clone(&notes))).abort_handle());
+        Self { addrs, notes, tasks }
     }
 
-    /// What was seen since the last call.
+    /// What was seen since the last call, in the order in which it began.
     pub(crate) fn take(&self) -> Vec<Seen> {
-        std::mem::take(&mut *self.seen.lock().expect("no holder panics"))
+        let mut seen = std::mem::take(&mut *self.notes.seen.lock().expect("no holder panics"));
+        seen.sort_by_key(|(place, _)| *place);
+        seen.into_iter().map(|(_, seen)| seen).collect()
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
 
-async fn accept(listener: TcpListener, seen: Arc<Mutex<Vec<Seen>>>) {
+async fn accept(listener: TcpListener, notes: Arc<Notes>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
-        let seen = Arc::clone(&seen);
-        connections.spawn(async move { serve(stream, &seen).await });
+        let notes = Arc::clone(&notes);
+        connections.spawn(async move { serve(stream, &notes).await });
     }
 }
 
 /// Serves a connection until it ends, is broken off, or says what it may not say.
-async fn serve(stream: TcpStream, seen: &Mutex<Vec<Seen>>) {
+async fn serve(stream: TcpStream, notes: &Notes) {
     stream.set_nodelay(true).expect("a connected socket takes TCP_NODELAY");
     let mut wire = Wire::new(stream).patience(PATIENCE);
-    let note = |tag: &str, request| {
-        let seen_now = Seen { tag: tag.to_owned(), request };
-        seen.lock().expect("no holder panics").push(seen_now);
-    };
     loop {
-        let mut request = match wire.request_head().await {
+        let head = wire.request_head().await;
+        let place = notes.heads.fetch_add(1, Ordering::Relaxed);
+        let note = |tag: &str, request| {
+            let seen = Seen { tag: tag.to_owned(), request };
+            notes.seen.lock().expect("no holder panics").push((place, seen));
+        };
+        let mut request = match head {
             Ok(Some(request)) => request,
             Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
                 return note("", Err(error.to_string()));
@@ -103,6 +119,9 @@ async fn serve(stream: TcpStream, seen: &Mutex<Vec<Seen>>) {
             note(&tag, Ok(Request { method, target, body: request.body }));
         }
         if !early && !reply(&mut wire, &request.method).await {
+            return;
+        }
+        if request.fields.all("connection").contains(&"close") {
             return;
         }
     }

@@ -42,6 +42,8 @@ enum Answer {
     Origin(u16),
     /// Herder answered.
     Herder(u16, String),
+    /// Half an answer.
+    Torn,
     /// No answer, and why.
     Odd(String),
 }
@@ -74,10 +76,14 @@ impl Shot<'_> {
                 },
                 Answer::Origin(status) => Event::RefusedByOrigin(*status),
                 Answer::Herder(status, label) => Event::Refused(*status, label.clone()),
+                Answer::Torn => Event::Torn,
                 Answer::Odd(text) => Event::Odd(text.clone()),
             })
             .collect();
-        events.extend(seen.map(|seen| Event::Odd(format!("unanswered: {:?}", seen.request))));
+        events.extend(seen.map(|seen| match &seen.request {
+            Ok(request) => Event::Odd(format!("unanswered: {}", Event::Forwarded(request.clone()))),
+            Err(fault) => Event::Odd(format!("broken at the origin: {fault}")),
+        }));
         let is_probed = events.last() == Some(&Event::Forwarded(Request::probe()));
         let end = match (self.payload.wants[0].end, shown.is_closed) {
             (End::Cut, false) => End::Cut,
@@ -144,6 +150,12 @@ impl Volley {
             }
             self.wait_until_read().await;
         }
+        for (shot, wire) in shots.iter().zip(&mut wires) {
+            if shot.answers() == 0 {
+                // An origin that serves one connection at a time waits for the rest of this one.
+                wire.stream().shutdown().await.ok();
+            }
+        }
         let mut shown = Vec::new();
         for (shot, wire) in shots.iter().zip(wires) {
             shown.push(listen(shot, wire).await);
@@ -185,30 +197,34 @@ async fn connect(addr: SocketAddr, source: Ipv4Addr) -> TcpStream {
 
 /// Reads answers until there are as many as wanted, then what else comes until the end.
 async fn listen(shot: &Shot<'_>, mut wire: Wire<TcpStream>) -> Shown {
+    let may_go_on = shot.payload.wants.iter().any(|want| want.end != End::Closed);
     let mut answers = Vec::new();
-    while answers.len() < shot.answers() {
+    let mut is_finished = false;
+    loop {
+        if answers.len() == shot.answers() && may_go_on {
+            // It fails when Herder has reset the connection, which reading tells as well.
+            wire.stream().shutdown().await.ok();
+            is_finished = true;
+        }
         let method = if shot.is_head(answers.len()) { "HEAD" } else { "GET" };
         match wire.response(method).await {
             Ok(response) => answers.push(answer(&response)),
-            Err(error) if is_end(&error) => return Shown { answers, is_closed: true },
             Err(error) => {
-                answers.push(Answer::Odd(format!("no answer: {error}")));
-                return Shown { answers, is_closed: true };
+                answers.extend(end(&error));
+                return Shown { answers, is_closed: !is_finished };
             }
         }
     }
-    let may_go_on = shot.payload.wants.iter().any(|want| want.end != End::Closed);
-    if may_go_on {
-        // It fails when Herder has reset the connection, which reading tells as well.
-        wire.stream().shutdown().await.ok();
+}
+
+/// What an error means, but for the end of a connection between two answers.
+fn end(error: &io::Error) -> Option<Answer> {
+    match error.kind() {
+        ErrorKind::ConnectionReset => None,
+        ErrorKind::UnexpectedEof if error.to_string().contains("before") => None,
+        ErrorKind::UnexpectedEof => Some(Answer::Torn),
+        _ => Some(Answer::Odd(error.to_string())),
     }
-    match wire.to_end().await {
-        Ok(rest) if rest.is_empty() => {}
-        Ok(rest) => answers.push(Answer::Odd(format!("and then {}", rest.escape_ascii()))),
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
-        Err(error) => answers.push(Answer::Odd(format!("no end: {error}"))),
-    }
-    Shown { answers, is_closed: !may_go_on }
 }
 
 fn answer(response: &Response) -> Answer {
@@ -217,9 +233,4 @@ fn answer(response: &Response) -> Answer {
         (None, Some(_)) if response.status == 200 => Answer::Seen,
         (None, _) => Answer::Origin(response.status),
     }
-}
-
-fn is_end(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::ConnectionReset
-        || error.kind() == ErrorKind::UnexpectedEof && error.to_string().contains("before")
 }
