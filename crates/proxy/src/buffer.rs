@@ -1,16 +1,28 @@
 //! A bounded byte buffer between a socket and the parser.
-//! It only fills and empties; it never grows beyond the size that its maker named.
+//! It only fills and empties; it has memory only while it holds bytes, and never more than the size
+//! that its maker named.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Bytes that one read may bring.
+/// Bytes that one read may bring. More at a time costs more per byte: what is read is written again
+/// while it is still in the processor's cache.
 pub(crate) const READ_BYTES: usize = 16 * 1024;
+/// Blocks of [`READ_BYTES`] that a thread keeps for the next reader, 4 MiB. Beyond it they are
+/// given back.
+const SPARE_MAX: usize = 256;
 
-/// Bytes that were read and not yet used: `bytes[start..end]`.
+thread_local! {
+    /// A connection that waits needs no memory, and the next one to read gets what another has just
+    /// left: it is in the cache.
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Bytes that were read and not yet used: `bytes[start..end]`. Without any, it has no memory.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
@@ -20,7 +32,7 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// An empty buffer without memory. It holds `bytes_max` bytes at most, and at least one read.
+    /// An empty buffer. It holds `bytes_max` bytes at most, and at least one read.
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self { bytes: Vec::new(), start: 0, end: 0, bytes_max: bytes_max.max(READ_BYTES) }
     }
@@ -36,13 +48,14 @@ impl Buffer {
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.start = (self.start + bytes).min(self.end);
         if self.is_empty() {
-            (self.start, self.end) = (0, 0);
+            self.clear();
         }
     }
 
     /// Forgets all bytes.
     pub(crate) fn clear(&mut self) {
         (self.start, self.end) = (0, 0);
+        give_back(std::mem::take(&mut self.bytes));
     }
 
     /// Reads once behind what is there. Ready with 0 at the end of the stream.
@@ -59,14 +72,20 @@ impl Buffer {
             self.make_room()?;
         }
         let mut into = ReadBuf::new(&mut self.bytes[self.end..]);
-        ready!(Pin::new(stream).poll_read(cx, &mut into))?;
+        let polled = Pin::new(stream).poll_read(cx, &mut into);
         let read = into.filled().len();
         self.end += read;
+        if self.is_empty() {
+            self.clear();
+        }
+        ready!(polled)?;
         Poll::Ready(Ok(read))
     }
 
     fn make_room(&mut self) -> io::Result<()> {
-        if self.start > 0 {
+        if self.bytes.is_empty() {
+            self.bytes = take_block();
+        } else if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         } else if self.bytes.len() < self.bytes_max {
@@ -76,6 +95,33 @@ impl Buffer {
             return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(())
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        give_back(std::mem::take(&mut self.bytes));
+    }
+}
+
+fn take_block() -> Vec<u8> {
+    SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; READ_BYTES])
+}
+
+/// Keeps a block; what has grown beyond one is freed.
+fn give_back(block: Vec<u8>) {
+    if block.len() != READ_BYTES {
+        return;
+    }
+    // At the end of the thread the spare ones are gone before the last connection is.
+    let kept = SPARE.try_with(|spare| {
+        let mut spare = spare.borrow_mut();
+        if spare.len() < SPARE_MAX {
+            spare.push(block);
+        }
+    });
+    if kept.is_err() {
+        tracing::trace!("a block was freed at the end of its thread");
     }
 }
 
@@ -100,5 +146,22 @@ mod tests {
         buffer.consume(usize::MAX);
         assert_eq!(fill(&mut buffer).await.unwrap(), 0);
         assert!(buffer.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_empty_buffer_has_no_memory_and_leaves_its_block_to_the_next() {
+        let spare = || SPARE.with_borrow(Vec::len);
+        let mut buffer = Buffer::new(READ_BYTES);
+        let (mut near, mut far) = tokio::io::duplex(64);
+        let waits = poll_fn(|cx| Poll::Ready(buffer.poll_fill(cx, &mut near).is_pending())).await;
+        assert!(waits && buffer.bytes.capacity() == 0);
+        assert_eq!(spare(), 1);
+        tokio::io::AsyncWriteExt::write_all(&mut far, b"hello").await.unwrap();
+        assert_eq!(poll_fn(|cx| buffer.poll_fill(cx, &mut near)).await.unwrap(), 5);
+        assert_eq!(spare(), 0);
+        buffer.consume(4);
+        assert_eq!((buffer.unread(), spare()), (&b"o"[..], 0));
+        buffer.consume(1);
+        assert_eq!((buffer.bytes.capacity(), spare()), (0, 1));
     }
 }

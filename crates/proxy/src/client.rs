@@ -26,6 +26,10 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 /// use has its next request answered within this, and is told that it was the last.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
+/// How long a connection is without a request until it gives its memory back. One that is in use
+/// keeps it, so that a request allocates nothing.
+const REST_AFTER: Duration = Duration::from_secs(1);
+
 /// A client connection, over any stream of bytes.
 pub(crate) struct Client<C> {
     pub(crate) stream: C,
@@ -53,6 +57,17 @@ pub(crate) struct Client<C> {
     /// The head once more, for the access log; empty without one.
     pub(crate) head_copy: Vec<u8>,
     pub(crate) served: u64,
+}
+
+/// How far a connection is on the way to its next request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It keeps its memory for the request that may follow at once.
+    Idle,
+    /// It has given its memory back.
+    Resting,
+    /// A part of a head is there.
+    Head,
 }
 
 impl<C: Stream> Client<C> {
@@ -95,9 +110,9 @@ impl<C: Stream> Client<C> {
             headers_max: self.listener.limits.headers_max,
             target_bytes_max: self.listener.limits.target_bytes_max,
         };
-        self.deadline.set(self.listener.limits.timeout_idle);
-        let mut is_idle = true;
-        poll_fn(|cx| self.poll_head(cx, &limits, worker, &mut is_idle)).await
+        self.deadline.set(self.listener.limits.timeout_idle.min(REST_AFTER));
+        let mut stage = Stage::Idle;
+        poll_fn(|cx| self.poll_head(cx, &limits, worker, &mut stage)).await
     }
 
     fn poll_head(
@@ -105,11 +120,12 @@ impl<C: Stream> Client<C> {
         cx: &mut Context<'_>,
         limits: &Limits,
         worker: &Worker,
-        is_idle: &mut bool,
+        stage: &mut Stage,
     ) -> Poll<Result<bool, Error>> {
+        let timeout_idle = self.listener.limits.timeout_idle;
         loop {
             if !self.input.is_empty() {
-                if std::mem::take(is_idle) {
+                if std::mem::replace(stage, Stage::Head) != Stage::Head {
                     self.deadline.set(self.listener.limits.timeout_head);
                 }
                 let progress = self.head.advance(self.input.unread(), limits);
@@ -123,10 +139,18 @@ impl<C: Stream> Client<C> {
             match self.input.poll_fill(cx, &mut self.stream) {
                 Poll::Ready(Ok(bytes)) if bytes > 0 => {}
                 Poll::Ready(_) => return Poll::Ready(Ok(false)),
-                Poll::Pending if self.deadline.has_passed(cx) => {
-                    return Poll::Ready(if *is_idle { Ok(false) } else { Err(Error::SlowHead) });
+                Poll::Pending if !self.deadline.has_passed(cx) => return Poll::Pending,
+                Poll::Pending if *stage == Stage::Head => {
+                    return Poll::Ready(Err(Error::SlowHead));
                 }
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending if *stage == Stage::Resting || worker.is_draining() => {
+                    return Poll::Ready(Ok(false));
+                }
+                Poll::Pending => {
+                    self.rest();
+                    *stage = Stage::Resting;
+                    self.deadline.set(timeout_idle.saturating_sub(REST_AFTER));
+                }
             }
         }
     }
@@ -136,6 +160,17 @@ impl<C: Stream> Client<C> {
         let is_trusted = |ip| self.listener.trusted_proxies.contains(ip);
         let read = || Claims::read(self.input.unread(), &self.head, self.peer, is_trusted);
         self.is_trusted.then(read)
+    }
+
+    /// Gives all memory back that only a request needs.
+    fn rest(&mut self) {
+        self.head = RequestHead::default();
+        self.response = ResponseHead::default();
+        for memory in
+            [&mut self.up_out, &mut self.down_out, &mut self.request_id, &mut self.head_copy]
+        {
+            *memory = Vec::new();
+        }
     }
 
     /// Takes the head off the input, for a body to follow, or because the request is answered.

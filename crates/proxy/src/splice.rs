@@ -117,11 +117,16 @@ impl Drop for Pipe {
         let Some(ends) = self.ends.take().filter(|_| self.held == 0) else {
             return;
         };
-        SPARE.with_borrow_mut(|spare| {
+        // At the end of the thread the spare ones are gone before the last connection is.
+        let kept = SPARE.try_with(|spare| {
+            let mut spare = spare.borrow_mut();
             if spare.len() < SPARE_MAX {
                 spare.push(ends);
             }
         });
+        if kept.is_err() {
+            tracing::trace!("a pipe was closed at the end of its thread");
+        }
     }
 }
 
