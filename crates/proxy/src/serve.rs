@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use http1::{Framing, Method};
-use model::InFlight;
+use model::{HttpPolicy, InFlight};
 
 use crate::client::Client;
 use crate::error::{Blame, Error, Retry};
@@ -91,8 +91,8 @@ where
         upgrade: client.head.wants_upgrade() && client.head.framing() == Framing::None,
         wants_first_byte: worker.has_access_log(),
     };
-    let policy = place.pool().service.http;
-    if matches!(client.head.framing(), Framing::Length(bytes) if bytes > policy.body_bytes_max) {
+    let HttpPolicy { body_bytes_max, retries_max, .. } = place.pool().service.http;
+    if matches!(client.head.framing(), Framing::Length(bytes) if bytes > body_bytes_max) {
         return Err(Failure { error: Error::BodyTooLarge, is_answered: false });
     }
     let _in_service = InService::begin(place, worker.number);
@@ -116,7 +116,7 @@ where
             Err(failure) => failure,
         };
         blame(worker, &begun, failure.error);
-        if record.attempts > policy.retries_max || !may_retry(client, failure) {
+        if record.attempts > retries_max || !may_retry(client, failure) {
             return Err(failure);
         }
         tried.push(begun.endpoint().key);
@@ -135,7 +135,8 @@ async fn pick(
         return Ok(begun);
     }
     let since = Instant::now();
-    let found = wait(worker, place, tried).await;
+    // Apart, so that the waiting of a few does not make every connection larger.
+    let found = Box::pin(wait(worker, place, tried)).await;
     record.waited += since.elapsed();
     let (newer, begun) = found?;
     *place = newer;
