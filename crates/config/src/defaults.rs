@@ -4,7 +4,7 @@
 //! `Count`, `Period` and `Size` stand for "default, least, most"; periods in milliseconds, sizes
 //! in bytes. A range is as wide as the value can be without breaking something else.
 
-use crate::schema::number::{Count, OrUnlimited, Period, Size};
+use crate::schema::number::{Count, OrOff, OrUnlimited, Period, Size};
 
 const S: u64 = 1000;
 const M: u64 = 60 * S;
@@ -30,6 +30,11 @@ pub(crate) type Workers = Count<1, 1, 1024>;
 /// Clients use a handful of connections each; 20,000 is thousands of clients and below what
 /// `ulimit -n` commonly allows once raised.
 pub(crate) type ConnectionsMax = Count<20_000, 1, 1_000_000>;
+/// Many clients may share an address, behind a proxy or a router: no number fits everybody.
+pub(crate) type ConnectionsPerClientMax = OrUnlimited<Count<UNLIMITED, 1, 1_000_000>>;
+/// Within what routers and firewalls remember of a silent connection, and above what costs traffic.
+/// The most is what the kernel takes.
+pub(crate) type TcpKeepalive = OrOff<Period<M, S, { 9 * H }>>;
 /// Room for large cookies; what common servers accept.
 pub(crate) type HeadMax = Size<{ 16 * KIB }, KIB, MIB>;
 /// Browsers send about 20 headers.

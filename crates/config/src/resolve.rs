@@ -2,18 +2,19 @@
 //! together compared. It is only given what the checker found sound.
 
 mod across;
+mod carried;
 mod service;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::{Desired, ListenerLimits};
+use model::{Desired, ListenerLimits, ProxyProtocolIn};
 
 use crate::defaults;
 use crate::report::Report;
 use crate::schema::text::Text;
-use crate::schema::{AccessForm, AccessFormat, Config, Listener, LogFormat as WrittenFormat};
+use crate::schema::{self, AccessForm, AccessFormat, Config, Listener, LogFormat as WrittenFormat};
 use crate::settings::{AccessLog, LogFormat, Resolved, Settings};
 use crate::tree::join;
 
@@ -37,6 +38,7 @@ pub(crate) fn resolve(written: &Config, report: &mut Report<'_>) -> Resolved {
     }
     let resolved = Resolved { desired, settings: settings(written) };
     across::check(written, &resolved, report);
+    carried::check(written, report);
     resolved
 }
 
@@ -59,12 +61,29 @@ fn listener(name: &str, written: &Listener, report: &mut Report<'_>) -> model::L
             "lower target_max or raise head_max".to_owned(),
         );
     }
+    let proxy_protocol = match written.proxy_protocol {
+        schema::ProxyProtocolIn::Off => ProxyProtocolIn::Off,
+        schema::ProxyProtocolIn::Required => ProxyProtocolIn::Required,
+        schema::ProxyProtocolIn::Trusted => ProxyProtocolIn::Trusted,
+    };
+    if proxy_protocol == ProxyProtocolIn::Trusted && written.trusted_proxies.is_empty() {
+        report.problem(
+            &[&format!("{path}.proxy_protocol"), &format!("{path}.trusted_proxies")],
+            "nobody is trusted: there are no trusted_proxies".to_owned(),
+            "add trusted_proxies = [\"10.0.0.0/8\"], or write \"required\"".to_owned(),
+        );
+    }
     model::Listener {
         name: name.into(),
         bind: written.bind.value.0,
         trusted_proxies: written.trusted_proxies.iter().map(|range| range.value.0).collect(),
+        proxy_protocol,
+        tcp: written.tcp.as_ref().map(|name| name.value.0.clone()),
+        keepalive: written.tcp_keepalive.get().map(|period| period.get()),
         limits: ListenerLimits {
             connections_max: written.connections_max.get(),
+            connections_per_client_max: u32::try_from(written.connections_per_client_max.get())
+                .unwrap_or(u32::MAX),
             head_bytes_max,
             headers_max: written.headers_max.get(),
             target_bytes_max,

@@ -60,9 +60,22 @@ pub(crate) struct Listener {
     /// ranges. From anybody else `X-Forwarded-For` and its kin are replaced.
     #[schemars(extend("examples" = [["10.0.0.0/8", "::1"]], "maxItems" = 1000))]
     pub trusted_proxies: Vec<Text<Range>>,
+    /// Whether connections begin with a header of the PROXY protocol, version 1 or 2, in which a
+    /// proxy in front says who the client is.
+    pub proxy_protocol: ProxyProtocolIn,
+    /// The service with `mode = "tcp"` that every connection is carried to as it is. Absent:
+    /// requests are read, and routes lead them.
+    #[schemars(example = &"db")]
+    pub tcp: Option<Text<Name>>,
+    /// How long a connection may be silent until the kernel asks whether the client is still there,
+    /// in whole seconds.
+    pub tcp_keepalive: defaults::TcpKeepalive,
     /// Connections open at once, over all workers. At the limit Herder stops accepting: further
     /// clients wait in the kernel's backlog.
     pub connections_max: defaults::ConnectionsMax,
+    /// Connections open at once of one client address, over all workers; IPv6 addresses with the
+    /// same first 64 bits count as one. Beyond it a connection is reset.
+    pub connections_per_client_max: defaults::ConnectionsPerClientMax,
     /// Size of a request head, request line included. Beyond it the answer is 431, or 414 when it
     /// is the request line.
     pub head_max: defaults::HeadMax,
@@ -81,6 +94,20 @@ pub(crate) struct Listener {
     /// How long an open connection may be without a request, or a client without taking what is
     /// written to it. Beyond it the connection is closed silently.
     pub timeout_idle: defaults::TimeoutIdle,
+}
+
+/// Whether connections to a listener begin with a header of the PROXY protocol.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum ProxyProtocolIn {
+    /// None does.
+    #[default]
+    Off,
+    /// Each does. One that does not is reset.
+    Required,
+    /// Those of `trusted_proxies` do, and are reset if they do not; nobody else's does.
+    Trusted,
 }
 
 /// Where Herder is asked and ordered.

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{AccessLog, LogFormat, Resolved, RunArgs};
-use model::{Algorithm, Command, Probe, RouteRule, Scale, Service, Source, StaticEndpoint};
+use model::{
+    Algorithm, Command, Mode, Probe, ProxyProtocolIn, ProxyProtocolOut, RouteRule, Scale, Service,
+    Source, StaticEndpoint,
+};
 
 fn parse(text: &str) -> Resolved {
     match config::parse(text, Path::new("herder.toml")) {
@@ -309,4 +312,35 @@ fn problems_of_flags_speak_of_flags() {
     );
     let empty = RunArgs::default().resolve().unwrap_err().to_string();
     assert_eq!(empty, "COMMAND: is empty; write at least 1 element");
+}
+
+#[test]
+fn a_listener_carries_bytes_to_a_service() {
+    let Resolved { desired, .. } = parse(
+        r#"
+        [listener.db]
+        bind = "127.0.0.1:5432"
+        tcp = "db"
+        proxy_protocol = "required"
+        connections_per_client_max = 10
+        tcp_keepalive = "off"
+
+        [service.db]
+        static = ["10.0.0.5:5432"]
+        mode = "tcp"
+        proxy_protocol = "v2"
+        http = { tcp_keepalive = "10s" }
+        "#,
+    );
+    let (listener, db) = (&desired.listeners["db"], desired.services.values().next().unwrap());
+    assert_eq!(listener.tcp.as_ref(), Some(&db.name));
+    assert_eq!((db.mode, db.routes.len()), (Mode::Tcp, 0));
+    assert_eq!(listener.proxy_protocol, ProxyProtocolIn::Required);
+    assert_eq!(db.proxy_protocol, ProxyProtocolOut::V2);
+    assert_eq!((listener.keepalive, db.http.keepalive), (None, Some(Duration::from_secs(10))));
+    assert_eq!(listener.limits.connections_per_client_max, 10);
+    let usual = shop("").http.keepalive;
+    assert_eq!(usual, Some(Duration::from_secs(60)));
+    let unbounded = &parse("[service.shop]\nrun = \"node\"").desired.listeners["web"];
+    assert_eq!(unbounded.limits.connections_per_client_max, u32::MAX);
 }

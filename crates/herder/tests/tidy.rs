@@ -30,8 +30,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("balance", &["model"]),
     ("config", &["model"]),
     ("telemetry", &["model"]),
-    ("proxy", &["model", "http1", "balance", "telemetry"]),
-    ("control", &["model", "balance", "telemetry"]),
+    ("proxy", &["model", "http1", "proxy_protocol", "balance", "telemetry"]),
+    ("control", &["model", "proxy_protocol", "balance", "telemetry"]),
     ("herder", &["model", "http1", "balance", "config", "telemetry", "proxy", "control"]),
     ("testkit", &[]),
 ];

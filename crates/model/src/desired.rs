@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Networks, Service, ServiceName};
+use crate::{Networks, ProxyProtocolIn, Service, ServiceName};
 
 /// Everything that may change while Herder runs. Applying the same one twice changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,13 @@ pub struct Listener {
     pub bind: SocketAddr,
     /// Whose word about the client is believed: proxies in front of Herder.
     pub trusted_proxies: Networks,
+    /// Whether connections begin with a header that says who the client is.
+    pub proxy_protocol: ProxyProtocolIn,
+    /// The service that every connection is carried to as it is. None: requests are read.
+    pub tcp: Option<ServiceName>,
+    /// How long a connection may be silent until the kernel asks whether the client is still there,
+    /// in whole seconds; none: it never asks.
+    pub keepalive: Option<Duration>,
     /// The bounds of what it accepts.
     pub limits: ListenerLimits,
 }
@@ -36,6 +43,9 @@ pub struct ListenerLimits {
     /// Connections open at once on this listener, over all workers. At the limit Herder stops
     /// accepting; further clients wait in the kernel's backlog.
     pub connections_max: u32,
+    /// Connections open at once of one client address, over all workers; those of IPv6 count by
+    /// the first 64 bits. Beyond: reset. `u32::MAX`: no bound, and nothing is counted.
+    pub connections_per_client_max: u32,
     /// Bytes of a request head, request line included. Beyond: 431, or 414 in the request line.
     pub head_bytes_max: usize,
     /// Header lines of a request. Beyond: 431.

@@ -2,6 +2,7 @@
 //! No I/O, no clock, no global: time is an argument, and nothing here can be serialised.
 #![forbid(unsafe_code)]
 
+mod connection;
 mod desired;
 mod endpoint;
 mod instance;
@@ -12,6 +13,7 @@ mod service;
 mod table;
 mod time;
 
+pub use connection::{Mode, ProxyProtocolIn, ProxyProtocolOut};
 pub use desired::{Desired, Listener, ListenerLimits};
 pub use endpoint::{Endpoint, InFlight};
 pub use instance::{IllegalMove, Phase};

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::{
-    Algorithm, Drain, Health, HttpPolicy, Listener, ListenerLimits, Networks, Probe, Restart,
-    Scale, Service, ServiceName, Source,
+    Algorithm, Drain, Health, HttpPolicy, Listener, ListenerLimits, Mode, Networks, Probe,
+    ProxyProtocolIn, ProxyProtocolOut, Restart, Scale, Service, ServiceName, Source,
 };
 
 /// Longer than any test.
@@ -18,6 +18,8 @@ impl Service {
         Self {
             name,
             routes: Vec::new(),
+            mode: Mode::Http,
+            proxy_protocol: ProxyProtocolOut::Off,
             source,
             health: Health {
                 probe: Probe::Tcp,
@@ -59,6 +61,7 @@ impl HttpPolicy {
             timeout_tunnel: NEVER,
             adds_forwarded: false,
             adds_via: false,
+            keepalive: None,
         }
     }
 }
@@ -70,6 +73,9 @@ impl Listener {
             name: name.into(),
             bind,
             trusted_proxies: Networks::default(),
+            proxy_protocol: ProxyProtocolIn::Off,
+            tcp: None,
+            keepalive: None,
             limits: ListenerLimits::unbounded(),
         }
     }
@@ -80,6 +86,7 @@ impl ListenerLimits {
     pub const fn unbounded() -> Self {
         Self {
             connections_max: u32::MAX,
+            connections_per_client_max: u32::MAX,
             head_bytes_max: 16 * 1024,
             headers_max: 100,
             target_bytes_max: 8 * 1024,

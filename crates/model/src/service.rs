@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::ServiceName;
+use crate::{Mode, ProxyProtocolOut, ServiceName};
 
 /// A named set of interchangeable instances, and its policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub struct Service {
     pub name: ServiceName,
     /// What leads to it. Empty: nothing does, and its instances run all the same.
     pub routes: Vec<RouteRule>,
+    /// What its connections carry. With [`Mode::Tcp`] it has no routes.
+    pub mode: Mode,
+    /// Whether connections to its instances begin with a header that says who the client is.
+    pub proxy_protocol: ProxyProtocolOut,
     /// Where its instances come from.
     pub source: Source,
     /// When an instance is fit.
@@ -175,4 +179,7 @@ pub struct HttpPolicy {
     pub adds_forwarded: bool,
     /// Whether Herder names itself in `Via`, to instances and to clients.
     pub adds_via: bool,
+    /// How long a connection to an instance may be silent until the kernel asks whether it is still
+    /// there, in whole seconds; none: it never asks.
+    pub keepalive: Option<Duration>,
 }

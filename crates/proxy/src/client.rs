@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http1::{Claims, Limits, Progress, RequestHead, ResponseHead};
 use model::Listener;
+use proxy_protocol::Addresses;
 
 use crate::buffer::Buffer;
 use crate::error::Error;
@@ -24,7 +25,7 @@ const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 /// How much longer a connection may stay without a request once Herder is stopping. One that is in
 /// use has its next request answered within this, and is told that it was the last.
-const DRAIN_GRACE: Duration = Duration::from_millis(500);
+pub(crate) const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
 /// How long a connection is without a request until it gives its memory back. One that is in use
 /// keeps it, so that a request allocates nothing.
@@ -42,6 +43,8 @@ pub(crate) struct Client<C> {
     /// Who sent the request that is being served: the peer, or whom a trusted peer names. Its port
     /// is 0 if a trusted peer did not say it.
     pub(crate) address: SocketAddr,
+    /// Where the client connected to.
+    pub(crate) local: SocketAddr,
     /// As it was when the connection was accepted.
     pub(crate) listener: Arc<Listener>,
     pub(crate) deadline: Deadline,
@@ -73,16 +76,17 @@ enum Stage {
 impl<C: Stream> Client<C> {
     pub(crate) fn new(
         stream: C,
-        peer: SocketAddr,
+        ends: Addresses,
         listener: Arc<Listener>,
         deadline: Deadline,
     ) -> Self {
         Self {
             stream,
-            peer,
-            is_trusted: listener.trusted_proxies.contains(peer.ip()),
-            address: peer,
-            peer_text: peer.ip().to_canonical().to_string().into_bytes(),
+            peer: ends.source,
+            peer_text: text_of(ends.source),
+            is_trusted: listener.trusted_proxies.contains(ends.source.ip()),
+            address: ends.source,
+            local: ends.destination,
             deadline,
             input: Buffer::new(listener.limits.head_bytes_max + 1),
             listener,
@@ -95,6 +99,15 @@ impl<C: Stream> Client<C> {
             head_copy: Vec::new(),
             served: 0,
         }
+    }
+
+    /// The other end is a proxy that speaks for the ends of another connection.
+    pub(crate) fn speaks_for(&mut self, ends: Addresses) {
+        self.peer = ends.source;
+        self.peer_text = text_of(ends.source);
+        self.is_trusted = self.listener.trusted_proxies.contains(ends.source.ip());
+        self.address = ends.source;
+        self.local = ends.destination;
     }
 
     /// Reads the next head. False when the connection is over and nothing is owed: the client
@@ -223,4 +236,8 @@ impl<C: Stream> Client<C> {
         })
         .await;
     }
+}
+
+fn text_of(addr: SocketAddr) -> Vec<u8> {
+    addr.ip().to_canonical().to_string().into_bytes()
 }

@@ -25,6 +25,8 @@ pub(crate) enum Retry {
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Error {
+    BadProxyHeader,
+    TooManyConnections,
     Malformed(Refusal),
     SlowHead,
     SlowBody,
@@ -57,6 +59,8 @@ struct Row {
 
 /// The labels of all errors: the label of a metric and the `Herder-Error` header of an answer.
 pub const ERROR_LABELS: &[&str] = &[
+    "bad_proxy_header",
+    "too_many_connections",
     "malformed_request",
     "target_too_long",
     "head_too_long",
@@ -87,6 +91,8 @@ impl Error {
         use Blame::{Client, Herder, Instance};
         use Retry::{Always, Idempotent, Never};
         let (label, blame, status, retry) = match self {
+            Error::BadProxyHeader => ("bad_proxy_header", Client, 0, Never),
+            Error::TooManyConnections => ("too_many_connections", Client, 0, Never),
             Error::Malformed(refusal) => {
                 let (label, status) = refused(refusal);
                 (label, Client, status, Never)
@@ -143,6 +149,8 @@ impl Error {
     /// What the client is told: what happened, in one sentence without internal addresses.
     pub(crate) fn text(self) -> String {
         match self {
+            Error::BadProxyHeader => "the connection has no valid PROXY protocol header".into(),
+            Error::TooManyConnections => "the client has too many connections".into(),
             Error::Malformed(refusal) => refusal.to_string(),
             Error::BadResponse(refusal) => {
                 format!("the instance sent a malformed response: {refusal}")
@@ -202,7 +210,9 @@ pub(crate) fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    const ALL: [Error; 23] = [
+    const ALL: [Error; 25] = [
+        Error::BadProxyHeader,
+        Error::TooManyConnections,
         Error::Malformed(Refusal::BareLf),
         Error::Malformed(Refusal::TargetTooLong),
         Error::Malformed(Refusal::HeadTooLong),

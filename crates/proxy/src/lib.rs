@@ -5,11 +5,14 @@
 
 mod buffer;
 mod client;
+mod connection;
+mod crowd;
 mod error;
 mod exchange;
 mod forward;
 mod handle;
 mod idle;
+mod introduced;
 mod listen;
 mod pump;
 mod record;
@@ -17,6 +20,7 @@ mod reply;
 mod route;
 mod serve;
 mod snapshot;
+mod socket;
 mod splice;
 mod stream;
 mod timers;

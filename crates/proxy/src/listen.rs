@@ -1,5 +1,5 @@
 //! Addresses: bound once for all workers, accepted on by each.
-//! It knows nothing about requests; a connection is handed to `serve` and counted until it ends.
+//! It knows nothing about connections but that there is room for one more.
 
 use std::future::poll_fn;
 use std::io;
@@ -12,17 +12,17 @@ use std::task::Poll;
 use arc_swap::ArcSwap;
 use model::Listener;
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use crate::client::Client;
-use crate::serve::serve;
+use crate::connection::{Accepted, begin};
+use crate::crowd::Crowd;
+use crate::socket::{bind_all, keep_alive};
 use crate::worker::Worker;
 
-/// Connections that the kernel completes and keeps until a worker accepts them; it may lower this
-/// to `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
+/// Connections that a worker accepts in a row, when that many wait, before those that it has get
+/// their turn.
+const ACCEPTS_MAX: u32 = 64;
 
 /// One address that is accepted on, by one socket per worker.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub(crate) struct Acceptor {
     pub(crate) listener: ArcSwap<Listener>,
     /// Connections open now, over all workers.
     open: AtomicU32,
+    /// Whose they are, if that is bounded.
+    pub(crate) crowd: Crowd,
     sockets: Vec<Mutex<Option<std::net::TcpListener>>>,
 }
 
@@ -51,12 +53,6 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
-/// Counts a connection while it is open, and gives up the room that was taken for it.
-struct Opened {
-    acceptor: Arc<Acceptor>,
-    worker: Rc<Worker>,
-}
-
 impl Acceptor {
     /// Binds one socket per worker.
     ///
@@ -69,7 +65,7 @@ impl Acceptor {
     ) -> Result<Self, ListenError> {
         let failed =
             |source| ListenError { listener: listener.name.clone(), addr: listener.bind, source };
-        let sockets = bind_all(listener.bind, workers).map_err(failed)?;
+        let sockets = bind_all(listener.bind, workers, listener.keepalive).map_err(failed)?;
         let local = sockets.first().map_or(Ok(listener.bind), std::net::TcpListener::local_addr);
         Ok(Self {
             id,
@@ -77,6 +73,7 @@ impl Acceptor {
             local: local.map_err(failed)?,
             listener: ArcSwap::new(Arc::clone(listener)),
             open: AtomicU32::new(0),
+            crowd: Crowd::default(),
             sockets: sockets.into_iter().map(|socket| Mutex::new(Some(socket))).collect(),
         })
     }
@@ -97,152 +94,138 @@ impl Acceptor {
         is_room
     }
 
-    fn leave(&self) {
+    /// Gives up room that was taken.
+    pub(crate) fn leave(&self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// What one worker accepts on.
+struct Accepting {
+    worker: Rc<Worker>,
+    acceptor: Arc<Acceptor>,
+    socket: TcpListener,
+    /// As the options of the socket are.
+    listener: Arc<Listener>,
 }
 
 /// Accepts on one worker's socket until told to stop. What the kernel has completed by then is
 /// still accepted: closing the socket would reset it.
 pub(crate) async fn accept(worker: Rc<Worker>, acceptor: Arc<Acceptor>, stop: Rc<Notify>) {
-    let listener = match acceptor.take_socket(worker.number) {
-        Ok(listener) => listener,
+    let listener = acceptor.listener.load_full();
+    let taken = acceptor.take_socket(worker.number).and_then(|socket| {
+        // A reload may have come in between.
+        keep_alive(&socket, listener.keepalive).map(|()| socket)
+    });
+    let socket = match taken {
+        Ok(socket) => socket,
         Err(error) => {
-            let listener = &acceptor.listener.load().name;
-            tracing::error!(%listener, %error, "a worker could not listen");
+            tracing::error!(listener = %listener.name, %error, "a worker could not listen");
             return;
         }
     };
+    let mut accepting = Accepting { worker, acceptor, socket, listener };
+    let mut in_a_row = 0;
     loop {
+        if in_a_row == ACCEPTS_MAX {
+            in_a_row = 0;
+            tokio::task::yield_now().await;
+        }
         let accepted = tokio::select! {
             biased;
             () = stop.notified() => break,
-            accepted = accept_one(&worker, &acceptor, &listener) => accepted,
+            accepted = accepting.next() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => spawn(&worker, &acceptor, stream, peer),
-            Err(error) => {
-                report(&worker, &acceptor, &error);
-                // Mostly no file descriptors left: accepting again at once would spin.
-                worker.ticked.notified().await;
-            }
-        }
-    }
-    if let Err(error) = accept_rest(&worker, &acceptor, listener) {
-        report(&worker, &acceptor, &error);
-    }
-}
-
-/// The next connection, with room taken for it once there is some. Looking for room and taking it
-/// are one step, so that two workers do not count on the same.
-async fn accept_one(
-    worker: &Worker,
-    acceptor: &Acceptor,
-    listener: &TcpListener,
-) -> io::Result<(TcpStream, SocketAddr)> {
-    loop {
-        let accepted = poll_fn(|cx| {
-            if !acceptor.enter() {
-                return Poll::Ready(None);
-            }
-            let accepted = listener.poll_accept(cx);
-            if !matches!(accepted, Poll::Ready(Ok(_))) {
-                acceptor.leave();
-            }
-            accepted.map(Some)
-        });
-        match accepted.await {
-            Some(accepted) => return accepted,
-            None => worker.ticked.notified().await,
-        }
-    }
-}
-
-/// Accepts what the kernel has completed, asking the kernel itself: the runtime hears of it later.
-/// This may be more than the limit allows, but nobody else can take it any more.
-fn accept_rest(
-    worker: &Rc<Worker>,
-    acceptor: &Arc<Acceptor>,
-    listener: TcpListener,
-) -> io::Result<()> {
-    let listener = listener.into_std()?;
-    loop {
-        match listener.accept() {
             Ok((stream, peer)) => {
-                stream.set_nonblocking(true)?;
-                let stream = TcpStream::from_std(stream)?;
-                acceptor.open.fetch_add(1, Ordering::Relaxed);
-                spawn(worker, acceptor, stream, peer);
+                in_a_row += 1;
+                accepting.begin(stream, peer);
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                accepting.report(&error);
+                // Mostly no file descriptors left: accepting again at once would spin.
+                accepting.worker.ticked.notified().await;
+            }
         }
+    }
+    accepting.finish();
+}
+
+impl Accepting {
+    /// The next connection, with room taken for it once there is some. Looking for room and taking
+    /// it are one step, so that two workers do not count on the same.
+    async fn next(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        loop {
+            let accepted = poll_fn(|cx| {
+                if !self.acceptor.enter() {
+                    return Poll::Ready(None);
+                }
+                let accepted = self.socket.poll_accept(cx);
+                if !matches!(accepted, Poll::Ready(Ok(_))) {
+                    self.acceptor.leave();
+                }
+                accepted.map(Some)
+            });
+            match accepted.await {
+                Some(accepted) => return accepted,
+                None => self.worker.ticked.notified().await,
+            }
+        }
+    }
+
+    /// Serves a connection for which room was taken.
+    fn begin(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let now = self.acceptor.listener.load();
+        if !Arc::ptr_eq(&now, &self.listener) {
+            self.listener = Arc::clone(&now);
+            // What was accepted already has inherited what was before.
+            let keepalive = self.listener.keepalive;
+            let kept = keep_alive(&self.socket, keepalive);
+            if let Err(error) = kept.and_then(|()| keep_alive(&stream, keepalive)) {
+                let listener = &self.listener.name;
+                tracing::warn!(%listener, %error, "tcp_keepalive could not be set");
+            }
+        }
+        let listener = Arc::clone(&self.listener);
+        begin(&self.worker, &self.acceptor, Accepted { stream, peer, listener });
+    }
+
+    /// Accepts what the kernel has completed, asking the kernel itself: the runtime hears of it
+    /// later. This may be more than the limit allows, but nobody else can take it any more.
+    fn finish(self) {
+        let Self { worker, acceptor, socket, listener } = self;
+        let rest = || -> io::Result<()> {
+            let socket = socket.into_std()?;
+            loop {
+                match socket.accept() {
+                    Ok((stream, peer)) => {
+                        stream.set_nonblocking(true)?;
+                        let stream = TcpStream::from_std(stream)?;
+                        acceptor.open.fetch_add(1, Ordering::Relaxed);
+                        let listener = Arc::clone(&listener);
+                        begin(&worker, &acceptor, Accepted { stream, peer, listener });
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        if let Err(error) = rest() {
+            report(&worker, &listener.name, &error);
+        }
+    }
+
+    fn report(&self, error: &io::Error) {
+        report(&self.worker, &self.listener.name, error);
     }
 }
 
-fn report(worker: &Worker, acceptor: &Acceptor, error: &io::Error) {
+fn report(worker: &Worker, listener: &str, error: &io::Error) {
     if worker.may_warn() {
-        let listener = &acceptor.listener.load().name;
         tracing::warn!(%listener, %error,
             "a connection could not be accepted; if too many files are open, raise `ulimit -n`");
     }
-}
-
-/// Serves a connection for which room was taken.
-fn spawn(worker: &Rc<Worker>, acceptor: &Arc<Acceptor>, stream: TcpStream, peer: SocketAddr) {
-    let opened = Opened::new(acceptor, worker);
-    let listener = acceptor.listener.load_full();
-    tokio::task::spawn_local(async move {
-        let deadline = opened.worker.timers.deadline();
-        let mut client = Client::new(stream, peer, listener, deadline);
-        serve(&mut client, &opened.worker).await;
-    });
-}
-
-impl Opened {
-    fn new(acceptor: &Arc<Acceptor>, worker: &Rc<Worker>) -> Self {
-        worker.registry.process().worker(worker.number).connection_opened();
-        Self { acceptor: Arc::clone(acceptor), worker: Rc::clone(worker) }
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        self.acceptor.leave();
-        self.worker.registry.process().worker(self.worker.number).connection_closed();
-    }
-}
-
-/// Binds `count` sockets to one address. `SO_REUSEPORT` lets any process of ours share a port, a
-/// second Herder included, so a bind without it comes first and finds out whether it is free.
-fn bind_all(addr: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
-    drop(bind_socket(addr, Sharing::Alone)?);
-    let mut sockets: Vec<std::net::TcpListener> = Vec::with_capacity(count);
-    for _ in 0..count {
-        let addr = sockets.first().map_or(Ok(addr), std::net::TcpListener::local_addr)?;
-        let socket = bind_socket(addr, Sharing::Workers)?;
-        socket.listen(BACKLOG)?;
-        sockets.push(socket.into());
-    }
-    Ok(sockets)
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sharing {
-    Alone,
-    Workers,
-}
-
-fn bind_socket(addr: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(sharing == Sharing::Workers)?;
-    // Accepted sockets inherit it: no system call per connection.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
-    Ok(socket)
 }
 
 fn explain(addr: SocketAddr, error: &io::Error) -> String {

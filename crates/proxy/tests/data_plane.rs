@@ -26,6 +26,8 @@ mod forwarding;
 mod framing;
 #[path = "data_plane/instance.rs"]
 mod instance;
+#[path = "data_plane/introductions.rs"]
+mod introductions;
 #[path = "data_plane/limits.rs"]
 mod limits;
 #[path = "data_plane/metrics.rs"]

@@ -101,7 +101,7 @@ metrics! {
     CONNECTIONS: Counter "herder_connections_total" [],
         "Client connections accepted.";
     REFUSED: Counter "herder_refused_requests_total" ["error"],
-        "Requests refused before their service was known, by label.";
+        "Requests, or whole connections, refused before their service was known, by label.";
     UNREACHABLE_DROPPED: Counter "herder_unreachable_dropped_total" [],
         "Reports of unreachable instances dropped because the queue to control was full.";
     ACCESS_LOG_LOST: Counter "herder_access_log_lost_lines_total" ["reason"],

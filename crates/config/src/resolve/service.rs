@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use model::{
-    Algorithm, Command, Drain, Health, HttpPolicy, Probe, Restart, RouteRule, Scale, Service,
-    ServiceName, Source, StaticEndpoint,
+    Algorithm, Command, Drain, Health, HttpPolicy, Mode, Probe, ProxyProtocolOut, Restart,
+    RouteRule, Scale, Service, ServiceName, Source, StaticEndpoint,
 };
 
 use crate::defaults;
@@ -31,6 +31,15 @@ pub(super) fn service(
     let source = source(&path, written, report);
     Service {
         routes: routes(&path, written).into_iter().map(|(rule, _)| rule).collect(),
+        mode: match written.mode {
+            written::Mode::Http => Mode::Http,
+            written::Mode::Tcp => Mode::Tcp,
+        },
+        proxy_protocol: match written.proxy_protocol {
+            written::ProxyProtocolOut::Off => ProxyProtocolOut::Off,
+            written::ProxyProtocolOut::V1 => ProxyProtocolOut::V1,
+            written::ProxyProtocolOut::V2 => ProxyProtocolOut::V2,
+        },
         health: health(&path, written.health.as_ref(), report),
         balance: match written.balance {
             written::Balance::RoundRobin => Algorithm::RoundRobin,
@@ -50,6 +59,8 @@ pub(super) fn service(
 pub(super) fn routes(path: &str, written: &written::Service) -> Vec<(RouteRule, String)> {
     let path = format!("{path}.route");
     match &written.route {
+        // A route beside this is reported elsewhere.
+        None if written.mode == written::Mode::Tcp => Vec::new(),
         None => vec![(RouteRule { host: None, path: "/".into() }, path)],
         Some(written::Routes::One(route)) => vec![(rule(route), path)],
         Some(written::Routes::Many(routes)) => {
@@ -297,6 +308,7 @@ fn http(written: &written::Http) -> HttpPolicy {
         timeout_tunnel: written.timeout_tunnel.get(),
         adds_forwarded: written.forwarded,
         adds_via: written.via,
+        keepalive: written.tcp_keepalive.get().map(|period| period.get()),
     }
 }
 

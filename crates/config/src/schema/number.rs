@@ -17,6 +17,8 @@ pub(crate) const DURATION_FORMAT: &str = "herder-duration";
 pub(crate) const SIZE_FORMAT: &str = "herder-size";
 /// The word for "no bound", where a key allows it.
 pub(crate) const UNLIMITED: &str = "unlimited";
+/// The word for "not at all", where a key allows it.
+pub(crate) const OFF: &str = "off";
 
 /// A whole number, in the file a TOML integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +36,11 @@ pub(crate) struct Size<const DEFAULT: u64, const MIN: u64, const MAX: u64>(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OrUnlimited<T>(T);
 
-/// What `OrUnlimited` needs of a number.
+/// A number, or the word `"off"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OrOff<T>(Option<T>);
+
+/// What `OrUnlimited` and `OrOff` need of a number.
 pub(crate) trait Number: Copy {
     fn from_raw(raw: u64) -> Self;
     fn raw(self) -> u64;
@@ -69,6 +75,13 @@ impl<T: Number> OrUnlimited<T> {
     /// The number; `u64::MAX` for no bound.
     pub(crate) fn get(self) -> u64 {
         self.0.raw()
+    }
+}
+
+impl<T> OrOff<T> {
+    /// The number; none when it is off.
+    pub(crate) fn get(self) -> Option<T> {
+        self.0
     }
 }
 
@@ -192,6 +205,25 @@ impl<T: Number> Number for OrUnlimited<T> {
     }
 }
 
+impl<T: Number> OrOff<T> {
+    fn from_json(value: &Value) -> Result<Self, String> {
+        match value.as_str() {
+            Some(OFF) => Ok(Self(None)),
+            _ => T::from_json(value).map(Some).map(Self),
+        }
+    }
+
+    fn to_json(self) -> Value {
+        self.0.map_or_else(|| OFF.into(), Number::to_json)
+    }
+
+    fn alternatives() -> Vec<Value> {
+        let mut all = T::alternatives();
+        all.push(json_schema!({ "type": "string", "const": OFF }).into());
+        all
+    }
+}
+
 /// One schema that accepts each of the alternatives.
 fn any_of(mut alternatives: Vec<Value>) -> Schema {
     match alternatives.pop() {
@@ -244,3 +276,4 @@ number!([const D: u64, const MIN: u64, const MAX: u64] Count<D, MIN, MAX>, Self(
 number!([const D: u64, const MIN: u64, const MAX: u64] Period<D, MIN, MAX>, Self(D));
 number!([const D: u64, const MIN: u64, const MAX: u64] Size<D, MIN, MAX>, Self(D));
 number!([T: Number + Default] OrUnlimited<T>, Self(T::default()));
+number!([T: Number + Default] OrOff<T>, Self(Some(T::default())));

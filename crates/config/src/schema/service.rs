@@ -42,6 +42,12 @@ pub(crate) struct Service {
     /// there.
     #[schemars(example = &"/srv/shop")]
     pub dir: Option<Text<Filled>>,
+    /// What its connections carry: requests, or bytes. With `"tcp"` the service has no `route`;
+    /// a listener names it.
+    pub mode: Mode,
+    /// Whether each connection to an instance begins with a header of the PROXY protocol that says
+    /// who the client is and where it connected to.
+    pub proxy_protocol: ProxyProtocolOut,
     /// The requests that lead to the service: text such as `"shop.example.com/api"`, a table, or
     /// an array of these. The most specific route wins: exact hosts before wildcards, long paths
     /// before short ones. Absent: every request. An empty array: none.
@@ -174,6 +180,32 @@ pub(crate) struct Health {
     pub timeout_boot: defaults::HealthTimeoutBoot,
 }
 
+/// What the connections of a service carry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum Mode {
+    /// Requests.
+    #[default]
+    Http,
+    /// Bytes, both ways, as they are.
+    Tcp,
+}
+
+/// Whether connections to instances begin with a header of the PROXY protocol.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum ProxyProtocolOut {
+    /// They do not.
+    #[default]
+    Off,
+    /// One line of text.
+    V1,
+    /// Binary.
+    V2,
+}
+
 /// Which instance gets a request.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -275,4 +307,7 @@ pub(crate) struct Http {
     pub forwarded: bool,
     /// Whether Herder names itself in the `Via` of requests and responses.
     pub via: bool,
+    /// How long a connection to an instance may be silent until the kernel asks whether the other
+    /// end is still there, in whole seconds.
+    pub tcp_keepalive: defaults::TcpKeepalive,
 }

@@ -151,6 +151,8 @@ fn difference(before: &Desired, after: &Desired) -> String {
 fn changes(before: &Service, after: &Service) -> Vec<&'static str> {
     let parts = [
         ("routes", before.routes != after.routes),
+        ("mode", before.mode != after.mode),
+        ("PROXY protocol", before.proxy_protocol != after.proxy_protocol),
         ("source", before.source != after.source),
         ("health", before.health != after.health),
         ("balance", before.balance != after.balance),

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{
-    Algorithm, Drain, Endpoint, Health, HostPattern, HttpPolicy, Listener, ListenerLimits,
-    Networks, Pool, Probe, Restart, Route, Scale, Service, ServiceName, Source, Table,
+    Algorithm, Endpoint, HostPattern, HttpPolicy, Listener, ListenerLimits, Networks, Pool, Route,
+    Service, ServiceName, Source, Table,
 };
 use proxy::{Proxy, Settings};
 use serde_json::Value;
@@ -245,28 +245,5 @@ pub(crate) fn by_name(
 pub(crate) const SOON: Duration = Duration::from_millis(100);
 
 fn service(name: ServiceName, http: HttpPolicy) -> Service {
-    Service {
-        name,
-        routes: Vec::new(),
-        source: Source::Static(Vec::new()),
-        health: Health {
-            probe: Probe::Tcp,
-            interval: PATIENCE,
-            interval_fast: PATIENCE,
-            timeout: PATIENCE,
-            healthy: 1,
-            unhealthy: 1,
-            timeout_boot: PATIENCE,
-        },
-        balance: Algorithm::RoundRobin,
-        scale: Scale { min: 1, max: 1 },
-        drain: Drain { timeout_drain: PATIENCE, timeout_grace: PATIENCE },
-        restart: Restart {
-            backoff_min: PATIENCE,
-            backoff_max: PATIENCE,
-            forgive_after: PATIENCE,
-            crash_loop: 1,
-        },
-        http,
-    }
+    Service { http, ..Service::unbounded(name, Source::Static(Vec::new())) }
 }
