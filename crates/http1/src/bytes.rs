@@ -60,10 +60,16 @@ pub(crate) fn is_field_value(text: &[u8]) -> bool {
 
 /// The text without spaces and tabs at either end: optional white space of RFC 9110, 5.6.3.
 pub(crate) fn trim(text: &[u8]) -> &[u8] {
+    let (start, end) = trimmed(text);
+    &text[start..end]
+}
+
+/// Where the text without spaces and tabs at either end begins and ends.
+pub(crate) fn trimmed(text: &[u8]) -> (usize, usize) {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
     let start = text.iter().position(|byte| !is_space(byte)).unwrap_or(text.len());
     let end = text.iter().rposition(|byte| !is_space(byte)).map_or(start, |last| last + 1);
-    &text[start..end]
+    (start, end)
 }
 
 /// The elements of a comma-separated list, trimmed, empty ones left out: RFC 9110, 5.6.1.

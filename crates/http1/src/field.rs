@@ -1,7 +1,7 @@
 //! Header fields: their names and values, and the facts that they add up to.
 //! Only fields that decide about framing, connection or routing are known by name.
 
-use crate::bytes::{decimal, is_field_value, is_token, is_token_byte, list, trim};
+use crate::bytes::{decimal, is_field_value, is_token_byte, list, trimmed};
 use crate::{Refusal, Span};
 
 /// What `X-Forwarded-For` and its kin begin with.
@@ -85,17 +85,8 @@ impl Known {
             17 => &[(b"transfer-encoding", Known::TransferEncoding)],
             _ => &[],
         };
-        let found = candidates.iter().map(|&(text, known)| (name, text, known));
-        let prefix = name.get(..FORWARDED_PREFIX.len());
-        let forwarded = prefix.map(|prefix| (prefix, FORWARDED_PREFIX, Known::Forwarded));
-        found
-            .chain(forwarded)
-            .find_map(|(name, text, known)| match likeness(name, text) {
-                Likeness::Same => Some(known),
-                Likeness::Disguised => Some(Known::Disguised),
-                Likeness::None => None,
-            })
-            .unwrap_or(Known::Other)
+        let known = candidates.iter().find_map(|&(text, known)| known_as(name, text, known));
+        known.or_else(|| forwarded(name)).unwrap_or(Known::Other)
     }
 
     fn is_hop(self) -> bool {
@@ -215,6 +206,23 @@ impl Fields {
     }
 }
 
+/// `X-Forwarded-` and anything.
+fn forwarded(name: &[u8]) -> Option<Known> {
+    let prefix = name.get(..FORWARDED_PREFIX.len())?;
+    matches!(prefix[0], b'x' | b'X')
+        .then(|| known_as(prefix, FORWARDED_PREFIX, Known::Forwarded))
+        .flatten()
+}
+
+/// What a name is if it is, or looks like, the name of `known`.
+fn known_as(name: &[u8], text: &[u8], known: Known) -> Option<Known> {
+    match likeness(name, text) {
+        Likeness::Same => Some(known),
+        Likeness::Disguised => Some(Known::Disguised),
+        Likeness::None => None,
+    }
+}
+
 /// How alike a name is to a known one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Likeness {
@@ -243,14 +251,13 @@ pub(crate) fn split_line(line: &[u8]) -> Result<(usize, Span), Refusal> {
         return Err(Refusal::FoldedLine);
     }
     let name_len = line.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(line.len());
-    if line.get(name_len) != Some(&b':') || !is_token(&line[..name_len]) {
+    if name_len == 0 || line.get(name_len) != Some(&b':') {
         return Err(Refusal::FieldName);
     }
     let raw = &line[name_len + 1..];
     if !is_field_value(raw) {
         return Err(Refusal::FieldValue);
     }
-    let leading = raw.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-    let start = name_len + 1 + leading;
-    Ok((name_len, Span { start, end: start + trim(raw).len() }))
+    let (start, end) = trimmed(raw);
+    Ok((name_len, Span { start: name_len + 1 + start, end: name_len + 1 + end }))
 }

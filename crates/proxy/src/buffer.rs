@@ -18,13 +18,14 @@ const SPARE_MAX: usize = 256;
 
 thread_local! {
     /// A connection that waits needs no memory, and the next one to read gets what another has just
-    /// left: it is in the cache.
+    /// left: it is in the cache. Borrowed while a stream is read, so a stream has no [`Buffer`].
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Bytes that were read and not yet used: `bytes[start..end]`. Without any, it has no memory.
 #[derive(Debug)]
 pub(crate) struct Buffer {
+    /// Not empty unless there is nothing unread.
     bytes: Vec<u8>,
     start: usize,
     end: usize,
@@ -55,7 +56,9 @@ impl Buffer {
     /// Forgets all bytes.
     pub(crate) fn clear(&mut self) {
         (self.start, self.end) = (0, 0);
-        give_back(std::mem::take(&mut self.bytes));
+        if !self.bytes.is_empty() {
+            give_back(std::mem::take(&mut self.bytes));
+        }
     }
 
     /// Reads once behind what is there. Ready with 0 at the end of the stream.
@@ -68,24 +71,39 @@ impl Buffer {
         cx: &mut Context<'_>,
         stream: &mut (impl AsyncRead + Unpin),
     ) -> Poll<io::Result<usize>> {
+        if self.bytes.is_empty() {
+            return self.poll_begin(cx, stream);
+        }
         if self.end == self.bytes.len() {
             self.make_room()?;
         }
-        let mut into = ReadBuf::new(&mut self.bytes[self.end..]);
-        let polled = Pin::new(stream).poll_read(cx, &mut into);
-        let read = into.filled().len();
+        let read = ready!(poll_read(cx, stream, &mut self.bytes[self.end..]))?;
         self.end += read;
-        if self.is_empty() {
-            self.clear();
-        }
-        ready!(polled)?;
         Poll::Ready(Ok(read))
     }
 
+    /// Reads into a spare block, and takes it only if there was something to read.
+    fn poll_begin(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> Poll<io::Result<usize>> {
+        SPARE.with_borrow_mut(|spare| {
+            if spare.is_empty() {
+                spare.push(vec![0; READ_BYTES]);
+            }
+            let block = spare.last_mut().map_or(&mut [][..], |block| block);
+            let read = ready!(poll_read(cx, stream, block))?;
+            if read > 0 {
+                self.bytes = spare.pop().unwrap_or_default();
+                self.end = read;
+            }
+            Poll::Ready(Ok(read))
+        })
+    }
+
     fn make_room(&mut self) -> io::Result<()> {
-        if self.bytes.is_empty() {
-            self.bytes = take_block();
-        } else if self.start > 0 {
+        if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         } else if self.bytes.len() < self.bytes_max {
@@ -100,12 +118,18 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        give_back(std::mem::take(&mut self.bytes));
+        self.clear();
     }
 }
 
-fn take_block() -> Vec<u8> {
-    SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; READ_BYTES])
+fn poll_read(
+    cx: &mut Context<'_>,
+    stream: &mut (impl AsyncRead + Unpin),
+    into: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    let mut into = ReadBuf::new(into);
+    ready!(Pin::new(stream).poll_read(cx, &mut into))?;
+    Poll::Ready(Ok(into.filled().len()))
 }
 
 /// Keeps a block; what has grown beyond one is freed.

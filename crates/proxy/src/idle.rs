@@ -3,9 +3,9 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use model::{Endpoint, HttpPolicy};
@@ -42,8 +42,13 @@ pub(crate) struct Link {
 /// The idle connections of one worker, by endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Idle {
-    stacks: RefCell<HashMap<u64, Stack>>,
+    stacks: RefCell<HashMap<u64, Stack, BuildHasherDefault<KeyHasher>>>,
 }
+
+/// Spreads the keys of endpoints, which Herder gives itself and in turn: nobody can choose them so
+/// that they collide. Fibonacci hashing, after Knuth.
+#[derive(Debug, Default)]
+struct KeyHasher(u64);
 
 #[derive(Debug)]
 struct Stack {
@@ -57,6 +62,22 @@ struct Parked {
     link: Link,
     parked_ms: u64,
     expires_ms: u64,
+}
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(self.0 ^ u64::from(byte));
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Link {
@@ -83,14 +104,10 @@ impl Link {
     /// Whether nothing came on it since it was parked: neither a close nor a stray byte. Costs no
     /// system call unless the socket has reported something.
     fn is_quiet(&self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        match self.stream.poll_read_ready(&mut cx) {
-            Poll::Pending => true,
-            Poll::Ready(_) => matches!(
-                self.stream.try_read(&mut [0]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock
-            ),
-        }
+        matches!(
+            self.stream.try_read(&mut [0]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock
+        )
     }
 }
 

@@ -277,7 +277,21 @@ fn is_plain(id: &[u8]) -> bool {
 }
 
 fn write_hex(out: &mut Vec<u8>, number: u128) {
-    let digits = number.to_be_bytes();
-    let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
-    out.extend(digits.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+        pair.copy_from_slice(&HEX[usize::from(byte)]);
+    }
+    out.extend_from_slice(&digits);
 }
+
+/// The two digits of each byte.
+const HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    table
+};
