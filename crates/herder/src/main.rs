@@ -12,6 +12,12 @@ mod socket;
 
 use std::process::ExitCode;
 
+use tikv_jemallocator::Jemalloc;
+
+/// The system's own keeps what thousands of connections had for good: `run::memory`.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
+
 /// The subcommands that processes of Herder's own start as come first: they take their arguments
 /// as they are, nobody is offered them, and an instance's process must not do anything before it
 /// becomes the instance.

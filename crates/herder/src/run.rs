@@ -5,6 +5,7 @@ mod announce;
 mod files;
 mod gauges;
 mod input;
+mod memory;
 mod running;
 mod signals;
 
@@ -106,6 +107,7 @@ pub(crate) async fn start(options: Options) -> Result<Running, Failure> {
     open_log(options.log, settings.log_format)?;
     let signals = Signals::listen().map_err(|error| scarce("listen to signals", &error))?;
     files::raise_limit();
+    memory::give_back();
     let path = socket::path_or_default(options.socket.or_else(|| settings.admin_socket.clone()));
     let claimed = Claim::take(&path);
     let (claim, unix) = claimed.map_err(|error| Failure::new(&error).hint(error.hint()))?;

@@ -102,6 +102,22 @@ pub fn open_files(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }
 
+/// How many file descriptors the process may have open.
+pub fn open_files_max(pid: u32) -> u64 {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    line.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok()).unwrap_or(u64::MAX)
+}
+
+/// Bytes of memory that the process has written to and shares with nobody: what it costs, without
+/// its program text. 0 for a process that is gone.
+pub fn private_dirty_bytes(pid: u32) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    kib.unwrap_or_default() * 1024
+}
+
 /// Where the process listens with TCP.
 pub fn listening(pid: u32) -> Vec<SocketAddr> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
@@ -161,6 +177,16 @@ mod tests {
         let four = TcpListener::bind("127.0.0.1:0").unwrap();
         let found = listening(std::process::id());
         assert!(found.contains(&four.local_addr().unwrap()), "{found:?}");
+    }
+
+    #[test]
+    fn tells_memory_and_limits() {
+        let pid = std::process::id();
+        let before = private_dirty_bytes(pid);
+        let some = vec![1_u8; 1 << 24];
+        let more = private_dirty_bytes(pid);
+        assert!(more >= before + (1 << 23), "{before} and then {more} with {}", some.len());
+        assert!(open_files_max(pid) >= 64);
     }
 
     #[test]
