@@ -43,6 +43,11 @@ pub(crate) type HeadersMax = Count<100, 1, 1000>;
 pub(crate) type TargetMax = Size<{ 8 * KIB }, 64, MIB>;
 /// Connections end by idling; a bound is for those who have a reason.
 pub(crate) type RequestsPerConnectionMax = OrUnlimited<Count<UNLIMITED, 1, 1_000_000_000>>;
+/// Clients that pipeline send a few dozen; a thousand in a row is a flood, and the client of an
+/// honest one connects again.
+pub(crate) type PipelinedMax = OrUnlimited<Count<1000, 1, 1_000_000_000>>;
+/// About what is on its way when a client learns of the answer: cheaper than a new connection.
+pub(crate) type BodyDiscardMax = Size<{ 64 * KIB }, 0, { 16 * MIB }>;
 /// A head fits a few packets; ten seconds is a very slow network or an attack.
 pub(crate) type TimeoutHead = Period<{ 10 * S }, 100, H>;
 /// A pause in an upload, as mobile networks make them.
@@ -91,6 +96,10 @@ pub(crate) type CrashLoop = Count<5, 1, 1000>;
 pub(crate) type TimeoutConnect = Period<{ 2 * S }, 10, M>;
 /// What common proxies give a slow answer.
 pub(crate) type TimeoutResponse = Period<M, 10, { 24 * H }>;
+/// As long as curl waits before it sends the body all the same.
+pub(crate) type TimeoutContinue = Period<S, 0, H>;
+/// Downloads and streams may take hours; a bound is for those who know theirs.
+pub(crate) type TimeoutRequest = OrUnlimited<Period<UNLIMITED, 10, { 168 * H }>>;
 /// A pause in a stream; a stream that pauses longer sends something to keep alive.
 pub(crate) type TimeoutTransfer = Period<M, 10, { 24 * H }>;
 /// Uploads of photos and documents pass; a disk image does not.
@@ -103,6 +112,10 @@ pub(crate) type WaitingMax = Count<1024, 0, 1_000_000>;
 pub(crate) type TimeoutWait = Period<{ 10 * S }, 0, H>;
 /// A worker rarely has more requests in flight to one instance.
 pub(crate) type IdleMax = Count<64, 0, 10_000>;
+/// Instances keep connections well; a bound is for those that leak with each request.
+pub(crate) type ConnectionRequestsMax = OrUnlimited<Count<UNLIMITED, 1, 1_000_000_000>>;
+/// A bound is for addresses behind which the machine changes: a new connection finds the new one.
+pub(crate) type ConnectionAgeMax = OrUnlimited<Period<UNLIMITED, 100, { 168 * H }>>;
 /// Below the 5 s after which Node and uvicorn close an idle connection themselves.
 pub(crate) type TimeoutIdleInstance = Period<{ 4 * S }, 10, { 24 * H }>;
 /// Below it the copies cost less than the pipe does.

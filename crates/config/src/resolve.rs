@@ -88,6 +88,8 @@ fn listener(name: &str, written: &Listener, report: &mut Report<'_>) -> model::L
             headers_max: written.headers_max.get(),
             target_bytes_max,
             requests_per_connection_max: written.requests_per_connection_max.get(),
+            pipelined_max: written.pipelined_max.get(),
+            body_discard_bytes_max: written.body_discard_max.get(),
             timeout_head: written.timeout_head.get(),
             timeout_body: written.timeout_body.get(),
             timeout_idle: written.timeout_idle.get(),

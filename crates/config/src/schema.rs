@@ -87,6 +87,13 @@ pub(crate) struct Listener {
     pub target_max: Option<defaults::TargetMax>,
     /// Requests on one connection. The last one is answered with `Connection: close`.
     pub requests_per_connection_max: defaults::RequestsPerConnectionMax,
+    /// Requests in a row that a client sent before it had the answer to the one before. The last
+    /// one is answered with `Connection: close`.
+    pub pipelined_max: defaults::PipelinedMax,
+    /// What may be left of a request body, when its answer is complete, for the rest to be read and
+    /// thrown away. Beyond it, or when nobody knows how much is left, the answer says
+    /// `Connection: close`.
+    pub body_discard_max: defaults::BodyDiscardMax,
     /// From the first byte of a request head to its end. Beyond it the answer is 408.
     pub timeout_head: defaults::TimeoutHead,
     /// Between two bytes of a request body. Beyond it the answer is 408.

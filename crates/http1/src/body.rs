@@ -123,6 +123,16 @@ impl Body {
         self.data_bytes += bytes;
     }
 
+    /// Bytes of content that are still to come, if that is known: within chunks it is only at the
+    /// end.
+    pub fn left(&self) -> Option<u64> {
+        match &self.state {
+            State::Length(left) => Some(*left),
+            State::Chunked(chunked) => chunked.is_done().then_some(0),
+            State::UntilClose => None,
+        }
+    }
+
     /// Bytes of content so far.
     pub fn data_bytes(&self) -> u64 {
         self.data_bytes

@@ -24,8 +24,8 @@ pub use refusal::Refusal;
 pub use request::{Method, RequestHead};
 pub use response::ResponseHead;
 pub use write::{
-    RequestEdit, ResponseEdit, ResponseFraming, Upgrade, Via, write_informational, write_request,
-    write_response, write_switch,
+    RequestEdit, ResponseEdit, ResponseFraming, Upgrade, Via, write_continue, write_informational,
+    write_request, write_response, write_switch,
 };
 
 /// The versions of HTTP that this crate speaks.

@@ -178,6 +178,11 @@ pub fn write_informational(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead
     out.extend_from_slice(b"\r\n");
 }
 
+/// Writes a `100 Continue` of our own.
+pub fn write_continue(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+}
+
 /// The space after the code is part of the grammar even where there is no reason.
 fn status_line(out: &mut Vec<u8>, status: &[u8]) {
     out.extend_from_slice(b"HTTP/1.1 ");

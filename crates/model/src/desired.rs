@@ -54,6 +54,12 @@ pub struct ListenerLimits {
     pub target_bytes_max: usize,
     /// Requests on one connection; the last one is answered with `Connection: close`.
     pub requests_per_connection_max: u64,
+    /// Requests in a row that were there before the answer to the one before was; the last one is
+    /// answered with `Connection: close`.
+    pub pipelined_max: u64,
+    /// Bytes of a request body that are read and thrown away once the answer is complete. Beyond,
+    /// or when it is not known how many are left: `Connection: close`.
+    pub body_discard_bytes_max: u64,
     /// From the first byte of a head to its end. Beyond: 408.
     pub timeout_head: Duration,
     /// Between two bytes of a request body. Beyond: 408.

@@ -154,6 +154,12 @@ pub struct HttpPolicy {
     pub timeout_connect: Duration,
     /// From the request sent to the response head. Beyond: 504.
     pub timeout_response: Duration,
+    /// How long a client that waits for `100 Continue` waits for the instance's. Beyond: it gets
+    /// Herder's.
+    pub timeout_continue: Duration,
+    /// From the request head to the last byte of the response, if there is a bound. Beyond: 504, or
+    /// the connection to the client is closed.
+    pub timeout_request: Option<Duration>,
     /// Between two bytes of a response body, or of a request body towards the instance.
     /// Beyond: the connection to the client is closed.
     pub timeout_body: Duration,
@@ -168,6 +174,11 @@ pub struct HttpPolicy {
     pub timeout_wait: Duration,
     /// Idle connections kept per instance and worker. Beyond: closed after use.
     pub idle_max: usize,
+    /// Requests over one connection to an instance. At the limit: closed after it.
+    pub connection_requests_max: u64,
+    /// How old a connection to an instance may be for a new request, if there is a bound, give or
+    /// take a tenth. Beyond: closed.
+    pub connection_age_max: Option<Duration>,
     /// How long a connection to an instance may idle. Beyond: closed.
     pub timeout_idle: Duration,
     /// Bytes of content still to come from which on the kernel moves them from socket to socket

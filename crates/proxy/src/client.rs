@@ -2,20 +2,21 @@
 //! It reads heads and says good-bye; what a request means is decided in `serve`.
 
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http1::{Claims, Limits, Progress, RequestHead, ResponseHead};
+use http1::{Body, Claims, Framing, Limits, Progress, RequestHead, ResponseHead};
 use model::Listener;
 use proxy_protocol::Addresses;
 
 use crate::buffer::Buffer;
 use crate::error::Error;
 use crate::stream::Stream;
-use crate::timers::Deadline;
+use crate::timers::{Deadline, Why};
 use crate::worker::Worker;
 
 /// What may be left of a request that was answered early before the connection is cut. Many clients
@@ -52,6 +53,11 @@ pub(crate) struct Client<C> {
     pub(crate) head: RequestHead,
     /// The request's head is at the front of `input` until a body is forwarded or it is answered.
     pub(crate) has_head: bool,
+    /// What was not read of the body that belongs to `head`. It has to be over before the next
+    /// head.
+    pub(crate) body_left: Body,
+    /// Whether the client was asked for the body that it had announced: at most once.
+    pub(crate) was_asked: bool,
     pub(crate) response: ResponseHead,
     /// Memory for what is written to the instance and to the client, reused by every request.
     pub(crate) up_out: Vec<u8>,
@@ -60,6 +66,8 @@ pub(crate) struct Client<C> {
     /// The head once more, for the access log; empty without one.
     pub(crate) head_copy: Vec<u8>,
     pub(crate) served: u64,
+    /// Requests in a row that were there before the one before them was answered.
+    pub(crate) pipelined: u64,
 }
 
 /// How far a connection is on the way to its next request.
@@ -92,12 +100,15 @@ impl<C: Stream> Client<C> {
             listener,
             head: RequestHead::default(),
             has_head: false,
+            body_left: Body::new(Framing::None),
+            was_asked: false,
             response: ResponseHead::default(),
             up_out: Vec::new(),
             down_out: Vec::new(),
             request_id: Vec::new(),
             head_copy: Vec::new(),
             served: 0,
+            pipelined: 0,
         }
     }
 
@@ -118,6 +129,8 @@ impl<C: Stream> Client<C> {
     pub(crate) async fn read_head(&mut self, worker: &Worker) -> Result<bool, Error> {
         self.head.clear();
         self.has_head = false;
+        self.was_asked = false;
+        self.pipelined = if self.input.is_empty() { 0 } else { self.pipelined + 1 };
         let limits = Limits {
             head_bytes_max: self.listener.limits.head_bytes_max,
             headers_max: self.listener.limits.headers_max,
@@ -153,6 +166,9 @@ impl<C: Stream> Client<C> {
                 Poll::Ready(Ok(bytes)) if bytes > 0 => {}
                 Poll::Ready(_) => return Poll::Ready(Ok(false)),
                 Poll::Pending if !self.deadline.has_passed(cx) => return Poll::Pending,
+                Poll::Pending if self.deadline.why() == Why::Stop => {
+                    return Poll::Ready(Ok(false));
+                }
                 Poll::Pending if *stage == Stage::Head => {
                     return Poll::Ready(Err(Error::SlowHead));
                 }
@@ -186,10 +202,35 @@ impl<C: Stream> Client<C> {
         }
     }
 
+    /// Ready when the client has gone, while its request waits. As for nginx and Envoy, a client
+    /// that ends its direction is gone, unless it has sent something ahead.
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.is_ahead() {
+            match self.input.poll_fill(cx, &mut self.stream) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(bytes)) if bytes > 0 => {}
+                // The body is larger than the buffer: the rest is read on its way.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::StorageFull => break,
+                Poll::Ready(_) => return Poll::Ready(()),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Whether more has come than the request at hand, as far as its head tells.
+    fn is_ahead(&self) -> bool {
+        let behind_head = self.input.unread().len().saturating_sub(self.head.len());
+        match self.head.framing() {
+            Framing::Length(bytes) => u64::try_from(behind_head).is_ok_and(|there| there > bytes),
+            _ => behind_head > 0,
+        }
+    }
+
     /// Takes the head off the input, for a body to follow, or because the request is answered.
     pub(crate) fn consume_head(&mut self) {
         if std::mem::take(&mut self.has_head) {
             self.input.consume(self.head.len());
+            self.body_left = Body::new(self.head.framing());
         }
     }
 

@@ -3,6 +3,8 @@
 
 use http1::Refusal;
 
+use crate::timers::Why;
+
 /// Whose fault an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {
@@ -46,6 +48,8 @@ pub(crate) enum Error {
     BodyTimeout,
     TunnelBroken,
     TunnelIdle,
+    RequestTimeout,
+    Stopped,
 }
 
 /// One row of the table.
@@ -84,6 +88,8 @@ pub const ERROR_LABELS: &[&str] = &[
     "body_timeout",
     "tunnel_broken",
     "tunnel_idle",
+    "request_timeout",
+    "stopped",
 ];
 
 impl Error {
@@ -115,6 +121,8 @@ impl Error {
             Error::BodyTimeout => ("body_timeout", Instance, 0, Never),
             Error::TunnelBroken => ("tunnel_broken", Instance, 0, Never),
             Error::TunnelIdle => ("tunnel_idle", Herder, 0, Never),
+            Error::RequestTimeout => ("request_timeout", Herder, 504, Never),
+            Error::Stopped => ("stopped", Herder, 503, Never),
         };
         Row { label, blame, status, retry }
     }
@@ -139,6 +147,26 @@ impl Error {
 
     pub(crate) fn retry(self) -> Retry {
         self.row().retry
+    }
+
+    /// The error of a deadline that has passed: this one, unless there is a greater reason.
+    pub(crate) fn or_greater(self, why: Why) -> Self {
+        match why {
+            Why::Own => self,
+            Why::Request => Error::RequestTimeout,
+            Why::Stop => Error::Stopped,
+        }
+    }
+
+    /// Whether the request itself is over, whatever became of an attempt to answer it.
+    pub(crate) fn ends_request(self) -> bool {
+        matches!(self, Error::ClientGone | Error::RequestTimeout | Error::Stopped)
+    }
+
+    /// Whether the connection may be used again after the answer: not by a client whose body was
+    /// the trouble.
+    pub(crate) fn keeps_client(self) -> bool {
+        !matches!(self, Error::SlowBody | Error::BodyTooLarge)
     }
 
     /// Whether it is worth coming back soon.
@@ -174,6 +202,8 @@ impl Error {
             Error::BodyTimeout => "the instance stopped sending mid-response".into(),
             Error::TunnelBroken => "the instance broke the connection of a tunnel".into(),
             Error::TunnelIdle => "nothing moved in a tunnel for too long".into(),
+            Error::RequestTimeout => "the request was not answered in time as a whole".into(),
+            Error::Stopped => "Herder stopped before the request was answered".into(),
         }
     }
 }
@@ -210,7 +240,7 @@ pub(crate) fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    const ALL: [Error; 25] = [
+    const ALL: [Error; 27] = [
         Error::BadProxyHeader,
         Error::TooManyConnections,
         Error::Malformed(Refusal::BareLf),
@@ -236,6 +266,8 @@ mod tests {
         Error::BodyTimeout,
         Error::TunnelBroken,
         Error::TunnelIdle,
+        Error::RequestTimeout,
+        Error::Stopped,
     ];
 
     #[test]

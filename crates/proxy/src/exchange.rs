@@ -10,13 +10,14 @@ use std::time::Instant;
 
 use http1::{
     Framing, Limits, Method, Progress, Refusal, ResponseEdit, ResponseFraming, ResponseHead,
-    Version, Via, write_informational, write_response, write_switch,
+    Version, Via, write_continue, write_informational, write_response, write_switch,
 };
 use model::Service;
 
 use crate::buffer::Buffer;
+use crate::discard::is_small;
 use crate::error::Error;
-use crate::exchange::patience::{Party, Patience};
+use crate::exchange::patience::{Late, Party, Patience};
 use crate::idle::{Link, RESPONSE_HEAD_BYTES_MAX};
 use crate::pump::{Broken, Frames, Pump, Waits};
 use crate::stream::Stream;
@@ -44,6 +45,8 @@ pub(crate) struct Exchange<'a, C> {
     pub(crate) worker: &'a Worker,
     /// Whether the client has sent something ahead, so that its end is not looked for any more.
     pub(crate) is_ahead: bool,
+    /// Whether the client was asked for its body with a `100 Continue`.
+    pub(crate) was_asked: &'a mut bool,
 }
 
 /// What the request decides about the response.
@@ -53,6 +56,8 @@ pub(crate) struct Asked {
     pub(crate) version: Version,
     /// Whether the connection to the client may stay open, as far as is known before the response.
     pub(crate) keep_alive: bool,
+    /// Whether the client means to wait for a `100 Continue` before it sends its body.
+    pub(crate) expects: bool,
     /// Whether the instance is asked to switch protocols.
     pub(crate) upgrade: bool,
     /// Whether somebody wants to know when the response began; a look at the clock costs.
@@ -109,18 +114,27 @@ impl<C: Stream> Exchange<'_, C> {
         let mut state = State::Head;
         let mut sent = Sent::Partly;
         poll_fn(move |cx| {
-            let progress = match self.poll(cx, &mut state, &mut sent) {
-                Poll::Ready(result) => {
-                    let is_answered = self.is_answered(state);
-                    return Poll::Ready(result.map_err(|error| Failure { error, is_answered }));
+            loop {
+                let party = match self.poll(cx, &mut state, &mut sent) {
+                    Poll::Ready(result) => {
+                        return Poll::Ready(result.map_err(|error| self.failure(state, error)));
+                    }
+                    Poll::Pending => self.party(state, sent),
+                };
+                match self.patience.judge(cx, party) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Late::Ask) => self.ask(),
+                    Poll::Ready(Late::Fail(error)) => {
+                        return Poll::Ready(Err(self.failure(state, error)));
+                    }
                 }
-                Poll::Pending => self.party(state, sent),
-            };
-            let is_answered = self.is_answered(state);
-            let late = self.patience.judge(cx, progress);
-            late.map(|error| Err(Failure { error, is_answered }))
+            }
         })
         .await
+    }
+
+    fn failure(&self, state: State, error: Error) -> Failure {
+        Failure { error, is_answered: self.is_answered(state) }
     }
 
     /// Whether nothing else can be sent to the client, because it has got a part of something: of
@@ -155,7 +169,7 @@ impl<C: Stream> Exchange<'_, C> {
             Poll::Ready(Ok(())) => {
                 let is_sent = *sent == Sent::All;
                 Poll::Ready(Ok(Exchanged {
-                    keeps_client: keeps_client && is_sent,
+                    keeps_client,
                     keeps_link: keeps_link && is_sent && self.link.input.is_empty(),
                     is_early: !is_sent,
                     is_switched: self.head.status() == 101,
@@ -227,9 +241,32 @@ impl<C: Stream> Exchange<'_, C> {
         }
     }
 
-    /// HTTP/1.0 knows no 1xx: RFC 9110, 15.2.
+    /// Asks the client for its body: RFC 9110, 10.1.1.
+    fn ask(&mut self) {
+        *self.was_asked = true;
+        write_continue(&mut self.down.out);
+    }
+
+    /// Whether the client has announced a body and waits to be asked for it.
+    fn awaits_ask(&self) -> bool {
+        self.asked.expects
+            && !*self.was_asked
+            && self.up.data_bytes() == 0
+            && self.client_in.is_empty()
+    }
+
+    /// Whether the rest of the body is worth reading once the response is complete.
+    fn may_discard(&self) -> bool {
+        let (body, seen) = self.up.body();
+        let buffered = self.client_in.unread().get(seen..).unwrap_or_default();
+        !self.awaits_ask() && is_small(body, buffered, self.patience.limits.body_discard_bytes_max)
+    }
+
+    /// HTTP/1.0 knows no 1xx: RFC 9110, 15.2. A client is asked for its body once, by whoever comes
+    /// first.
     fn pass_informational(&mut self) {
-        if self.asked.version == Version::Http11 {
+        let is_repeated = self.head.status() == 100 && std::mem::replace(self.was_asked, true);
+        if self.asked.version == Version::Http11 && !is_repeated {
             write_informational(&mut self.down.out, self.link.input.unread(), self.head);
         }
         self.link.input.consume(self.head.len());
@@ -252,7 +289,7 @@ impl<C: Stream> Exchange<'_, C> {
         let keeps_client = self.asked.keep_alive
             && !self.worker.is_draining()
             && outward != ResponseFraming::Close
-            && sent == Sent::All;
+            && (sent == Sent::All || self.may_discard());
         let keeps_link = self.head.allows_keep_alive() && framing != Framing::UntilClose;
         let edit = ResponseEdit {
             client: self.asked.version,
@@ -284,7 +321,12 @@ impl<C: Stream> Exchange<'_, C> {
         match (state, sent) {
             (State::Body { .. }, _) if self.down.waits == Waits::Write => Party::ClientTakes,
             (State::Body { .. }, _) => Party::InstanceBody,
-            (State::Head, Sent::Partly) if self.up.waits == Waits::Read => Party::ClientBody,
+            (State::Head, Sent::Partly) if self.up.waits == Waits::Read => {
+                match self.awaits_ask() {
+                    true => Party::InstanceAsks,
+                    false => Party::ClientBody,
+                }
+            }
             (State::Head, Sent::Partly) => Party::InstanceTakes,
             (State::Head, Sent::All | Sent::Stuck) => Party::InstanceHead,
         }

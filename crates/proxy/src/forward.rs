@@ -17,6 +17,7 @@ use crate::pump::{Broken, Frames, Pump};
 use crate::record::Record;
 use crate::snapshot::Place;
 use crate::stream::Stream;
+use crate::timers::Deadline;
 use crate::tunnel::{Ended, Tunnel};
 use crate::worker::Worker;
 
@@ -45,12 +46,13 @@ impl Attempt<'_> {
                 self.shard().reuse();
                 link
             }
-            None => self.open(record).await?,
+            None => self.open(&client.deadline, record).await?,
         };
         loop {
             match self.send(client, &mut link, record).await {
                 Ok(exchanged) => {
                     if exchanged.is_switched {
+                        client.deadline.uncap();
                         self.carry(client, &mut link, record).await;
                     }
                     if exchanged.keeps_link {
@@ -62,7 +64,7 @@ impl Attempt<'_> {
                 Err(failure) if is_stale(&link, client, failure) => {
                     // The others were opened to the same process and are as old or older.
                     self.worker.idle.forget(endpoint);
-                    link = self.open(record).await?;
+                    link = self.open(&client.deadline, record).await?;
                 }
                 Err(failure) => return Err(failure),
             }
@@ -87,20 +89,26 @@ impl Attempt<'_> {
             Ended::Closed => None,
             Ended::ClientBroke => Some(Error::ClientGone),
             Ended::LinkBroke => Some(Error::TunnelBroken),
-            Ended::Idle => Some(Error::TunnelIdle),
+            Ended::Idle => Some(Error::TunnelIdle.or_greater(client.deadline.why())),
         };
     }
 
-    async fn open(&self, record: &mut Record) -> Result<Link, Failure> {
+    async fn open(&self, deadline: &Deadline, record: &mut Record) -> Result<Link, Failure> {
         let began = Instant::now();
-        let timeout = self.place.pool().service.http.timeout_connect;
-        let opened = Link::open(self.begun.endpoint(), timeout).await;
+        let policy = &self.place.pool().service.http;
+        let mut opened = Link::open(self.begun.endpoint(), policy.timeout_connect, deadline).await;
         record.connecting += began.elapsed();
-        if opened.is_ok() {
+        if let Ok(link) = &mut opened {
             self.shard().connect();
+            if let Some(age_max) = policy.connection_age_max {
+                link.retires_ms = self.worker.about(age_max);
+            }
         }
         opened.map_err(|cause| {
-            let error = connect_error(&cause);
+            let error = match connect_error(&cause) {
+                Error::ConnectTimeout => Error::ConnectTimeout.or_greater(deadline.why()),
+                error => error,
+            };
             if error == Error::ConnectFailed && self.worker.may_warn() {
                 let endpoint = self.begun.endpoint();
                 tracing::warn!(instance = %endpoint.id, addr = %endpoint.addr, error = %cause,
@@ -135,6 +143,7 @@ impl Attempt<'_> {
                 }
                 let head = if client.has_head { client.head.len() } else { 0 };
                 let is_ahead = client.input.unread().len() > head;
+                link.requests += 1;
                 let exchange = Exchange {
                     client: &mut client.stream,
                     client_in: &mut client.input,
@@ -147,6 +156,7 @@ impl Attempt<'_> {
                     service,
                     worker: self.worker,
                     is_ahead,
+                    was_asked: &mut client.was_asked,
                 };
                 let result = exchange.run().await;
                 if !up.is_done() {
@@ -158,6 +168,7 @@ impl Attempt<'_> {
         record.bytes_in += up.data_bytes();
         record.bytes_out += down.bytes_written;
         record.status = client.response.status();
+        client.body_left = up.give_up(&mut client.input);
         client.up_out = up.into_out();
         client.down_out = down.into_out();
         result

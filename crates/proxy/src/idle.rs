@@ -3,15 +3,19 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use model::{Endpoint, HttpPolicy};
 use tokio::net::TcpStream;
 
 use crate::buffer::Buffer;
+use crate::timers::{Deadline, Why};
 
 /// Largest response head of an instance: the same bound as the default of a request head.
 pub(crate) const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -19,6 +23,10 @@ pub(crate) const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
 /// For how long a parked connection is as good as new: the most impatient servers in use close one
 /// after two seconds.
 const FRESH_MS: u64 = 1000;
+
+/// After which a connection that does not stand yet is tried a second time beside the first. What
+/// got lost, mostly because its listener was about to close, the kernel itself repeats after 1 s.
+const SECOND_TRY: Duration = Duration::from_millis(250);
 
 /// Which parked connections will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +45,10 @@ pub(crate) struct Link {
     /// Whether it was parked and nothing has come on it since: then its end says nothing about the
     /// instance but that it did not wait any longer for a request.
     pub(crate) may_be_stale: bool,
+    /// Requests that went over it.
+    pub(crate) requests: u64,
+    /// When it takes no further request.
+    pub(crate) retires_ms: u64,
 }
 
 /// The idle connections of one worker, by endpoint.
@@ -84,13 +96,22 @@ impl Link {
     /// Opens a connection.
     ///
     /// # Errors
-    /// What the kernel says; `TimedOut` after `timeout`.
-    pub(crate) async fn open(endpoint: &Endpoint, timeout: Duration) -> io::Result<Self> {
-        let connecting = TcpStream::connect(endpoint.addr);
-        let connected = tokio::time::timeout(timeout, connecting).await;
-        let stream = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    /// What the kernel says; `TimedOut` after `timeout`, or when `deadline` has another reason.
+    pub(crate) async fn open(
+        endpoint: &Endpoint,
+        timeout: Duration,
+        deadline: &Deadline,
+    ) -> io::Result<Self> {
+        let connected = connect(endpoint, timeout, deadline).await;
+        let stream = connected.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, input: Buffer::new(RESPONSE_HEAD_BYTES_MAX + 1), may_be_stale: false })
+        Ok(Self {
+            stream,
+            input: Buffer::new(RESPONSE_HEAD_BYTES_MAX + 1),
+            may_be_stale: false,
+            requests: 0,
+            retires_ms: u64::MAX,
+        })
     }
 
     /// Ends it with a reset when it is dropped. There are servers that take half a body for a whole
@@ -101,6 +122,11 @@ impl Link {
         }
     }
 
+    /// Whether it is not to carry another request.
+    fn has_served(&self, policy: &HttpPolicy, now_ms: u64) -> bool {
+        self.requests >= policy.connection_requests_max || now_ms >= self.retires_ms
+    }
+
     /// Whether nothing came on it since it was parked: neither a close nor a stray byte. Costs no
     /// system call unless the socket has reported something.
     fn is_quiet(&self) -> bool {
@@ -109,6 +135,28 @@ impl Link {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock
         )
     }
+}
+
+/// Connects, with a second try beside the first if that takes long. Nothing at the end of the time.
+async fn connect(
+    endpoint: &Endpoint,
+    timeout: Duration,
+    deadline: &Deadline,
+) -> Option<io::Result<TcpStream>> {
+    let mut first = pin!(TcpStream::connect(endpoint.addr));
+    deadline.set(timeout.min(SECOND_TRY));
+    let connected = deadline.within(first.as_mut()).await;
+    if connected.is_some() || timeout <= SECOND_TRY || deadline.why() != Why::Own {
+        return connected;
+    }
+    deadline.set(timeout - SECOND_TRY);
+    // Apart, because it is rare, and would make every connection larger.
+    let mut second = Box::pin(TcpStream::connect(endpoint.addr));
+    let either = poll_fn(|cx| match first.as_mut().poll(cx) {
+        Poll::Pending => second.as_mut().poll(cx),
+        connected => connected,
+    });
+    deadline.within(pin!(either)).await
 }
 
 impl Idle {
@@ -127,7 +175,8 @@ impl Idle {
         None
     }
 
-    /// Keeps a connection for the next request, unless the instance is going or enough are kept.
+    /// Keeps a connection for the next request, unless the instance is going, enough are kept, or
+    /// this one has done its part.
     pub(crate) fn park(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -135,7 +184,7 @@ impl Idle {
         policy: &HttpPolicy,
         now_ms: u64,
     ) {
-        if endpoint.is_closed() || !link.input.is_empty() {
+        if endpoint.is_closed() || !link.input.is_empty() || link.has_served(policy, now_ms) {
             return;
         }
         let mut stacks = self.stacks.borrow_mut();
@@ -147,7 +196,7 @@ impl Idle {
         }
         link.may_be_stale = true;
         let idle_ms = u64::try_from(policy.timeout_idle.as_millis()).unwrap_or(u64::MAX);
-        let expires_ms = now_ms.saturating_add(idle_ms);
+        let expires_ms = now_ms.saturating_add(idle_ms).min(link.retires_ms);
         stack.parked.push(Parked { link, parked_ms: now_ms, expires_ms });
     }
 
@@ -168,7 +217,10 @@ impl Idle {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
+    use crate::timers::Timers;
 
     const POLICY: HttpPolicy = HttpPolicy {
         idle_max: 2,
@@ -182,8 +234,9 @@ mod tests {
         let addr = listener.local_addr().unwrap();
         let endpoint = Arc::new(Endpoint::new("shop.1".parse().unwrap(), 1, addr, 1));
         let idle = Idle::default();
+        let deadline = Rc::new(Timers::new()).deadline();
         let park = async |now_ms| {
-            let link = Link::open(&endpoint, POLICY.timeout_connect).await.unwrap();
+            let link = Link::open(&endpoint, POLICY.timeout_connect, &deadline).await.unwrap();
             idle.park(&endpoint, link, &POLICY, now_ms);
         };
         let take = |parking, now_ms| idle.take(&endpoint, parking, now_ms).is_some();

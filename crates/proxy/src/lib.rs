@@ -7,6 +7,7 @@ mod buffer;
 mod client;
 mod connection;
 mod crowd;
+mod discard;
 mod error;
 mod exchange;
 mod forward;

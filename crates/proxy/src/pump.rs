@@ -105,6 +105,17 @@ impl Pump {
         self.body.data_bytes()
     }
 
+    /// The body, and how many of the first bytes of the input it has seen already.
+    pub(crate) fn body(&self) -> (&Body, usize) {
+        (&self.body, self.span + self.skip)
+    }
+
+    /// Gives up. What is left of the body begins with the first byte of the input then.
+    pub(crate) fn give_up(&mut self, input: &mut Buffer) -> Body {
+        input.consume(std::mem::take(&mut self.span) + std::mem::take(&mut self.skip));
+        self.body.clone()
+    }
+
     /// The memory of `out`, to be used again.
     pub(crate) fn into_out(mut self) -> Vec<u8> {
         self.out.clear();

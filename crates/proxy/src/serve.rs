@@ -39,7 +39,8 @@ where
             Err(error) => refuse(client, worker, error).await,
         };
         match after {
-            After::KeepAlive => {}
+            After::KeepAlive if client.is_read_up() || Box::pin(client.discard()).await => {}
+            After::KeepAlive => return client.linger().await,
             After::Close => return,
             After::Linger => return client.linger().await,
         }
@@ -69,6 +70,7 @@ where
     };
     let mut place = Place { snapshot, at };
     let result = dispatch(client, worker, &mut place, &mut record).await;
+    client.deadline.uncap();
     let after = settle(client, worker, &mut record, result).await;
     record.end(client, worker, Some((place.series(), place.pool().service.name.as_str())));
     after
@@ -88,10 +90,14 @@ where
         method: client.head.method(),
         version: client.head.version(),
         keep_alive: worker.keeps_alive(client),
+        expects: client.head.expects_continue() && client.head.framing() != Framing::None,
         upgrade: client.head.wants_upgrade() && client.head.framing() == Framing::None,
         wants_first_byte: worker.has_access_log(),
     };
-    let HttpPolicy { body_bytes_max, retries_max, .. } = place.pool().service.http;
+    let HttpPolicy { body_bytes_max, retries_max, timeout_request, .. } = place.pool().service.http;
+    if let Some(timeout) = timeout_request {
+        client.deadline.cap(timeout);
+    }
     if matches!(client.head.framing(), Framing::Length(bytes) if bytes > body_bytes_max) {
         return Err(Failure { error: Error::BodyTooLarge, is_answered: false });
     }
@@ -99,10 +105,11 @@ where
     let mut tried = Vec::new();
     let mut failed: Option<Failure> = None;
     loop {
-        let begun = match pick(worker, place, &tried, record).await {
+        let begun = match pick(client, worker, place, &tried, record).await {
             Ok(begun) => begun,
             Err(error) => {
-                return Err(failed.unwrap_or(Failure { error, is_answered: false }));
+                let failure = failed.filter(|_| !error.ends_request());
+                return Err(failure.unwrap_or(Failure { error, is_answered: false }));
             }
         };
         if record.attempts > 0 {
@@ -125,18 +132,22 @@ where
 }
 
 /// An endpoint of the request's table, or else of the first later table that has one.
-async fn pick(
+async fn pick<C>(
+    client: &mut Client<C>,
     worker: &Worker,
     place: &mut Place,
     tried: &[u64],
     record: &mut Record,
-) -> Result<InFlight, Error> {
+) -> Result<InFlight, Error>
+where
+    C: Stream,
+{
     if let Some(begun) = worker.pick(place.pool(), tried) {
         return Ok(begun);
     }
     let since = Instant::now();
     // Apart, so that the waiting of a few does not make every connection larger.
-    let found = Box::pin(wait(worker, place, tried)).await;
+    let found = Box::pin(wait(client, worker, place, tried)).await;
     record.waited += since.elapsed();
     let (newer, begun) = found?;
     *place = newer;
@@ -174,7 +185,6 @@ async fn settle<C>(
 where
     C: Stream,
 {
-    let whole_request = client.has_head && client.head.framing() == Framing::None;
     client.consume_head();
     let failure = match result {
         Ok(exchanged) => {
@@ -197,7 +207,8 @@ where
     if record.status == 0 {
         return After::Close;
     }
-    let keeps_alive = whole_request && worker.keeps_alive(client);
+    let keeps_alive =
+        worker.keeps_alive(client) && failure.error.keeps_client() && client.may_discard();
     let then = if keeps_alive { After::KeepAlive } else { After::Linger };
     reply(client, record, failure.error, then).await
 }

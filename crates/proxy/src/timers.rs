@@ -2,14 +2,20 @@
 //! Not exact: a deadline is noticed up to one tick late, and never early.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 /// Between two looks at all deadlines. 10,000 connections cost about 30 µs per tick.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
+
+/// A worker whose tick is later than this had stood still: what it then finds in the kernel had
+/// come in time.
+const STALL: Duration = TICK.saturating_mul(3);
 
 const NEVER: u64 = u64::MAX;
 
@@ -28,10 +34,23 @@ pub(crate) struct Deadline {
     slot: Rc<Slot>,
 }
 
+/// Why a deadline has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// By itself.
+    Own,
+    /// The time for the whole request is over.
+    Request,
+    /// Herder ends.
+    Stop,
+}
+
 #[derive(Debug)]
 struct Slot {
     at: Cell<usize>,
     expires_ms: Cell<u64>,
+    /// No deadline is later than this one, that of the whole request.
+    cap_ms: Cell<u64>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -46,6 +65,7 @@ impl Timers {
         let slot = Rc::new(Slot {
             at: Cell::new(slots.len()),
             expires_ms: Cell::new(NEVER),
+            cap_ms: Cell::new(NEVER),
             waker: RefCell::default(),
         });
         slots.push(Rc::clone(&slot));
@@ -57,12 +77,34 @@ impl Timers {
         self.now_ms.get()
     }
 
-    /// Reads the clock and wakes every connection whose deadline has passed.
+    /// Reads the clock and wakes every connection whose deadline has passed. Time during which the
+    /// worker stood still counts against nobody.
     pub(crate) fn tick(&self) {
         let now_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(NEVER - 1);
-        self.now_ms.set(now_ms);
+        let late_ms = now_ms.saturating_sub(self.now_ms.replace(now_ms));
+        if u128::from(late_ms) > STALL.as_millis() {
+            self.postpone(late_ms);
+        }
         for slot in self.slots.borrow().iter().filter(|slot| slot.expires_ms.get() <= now_ms) {
             slot.wake();
+        }
+    }
+
+    /// From now on every deadline has passed, whatever it is set to: all connections end.
+    pub(crate) fn end(&self) {
+        self.now_ms.set(NEVER);
+        self.wake_all();
+    }
+
+    /// Whether no connection is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.borrow().is_empty()
+    }
+
+    fn postpone(&self, ms: u64) {
+        for slot in self.slots.borrow().iter() {
+            slot.expires_ms.set(slot.expires_ms.get().saturating_add(ms));
+            slot.cap_ms.set(slot.cap_ms.get().saturating_add(ms));
         }
     }
 
@@ -78,8 +120,22 @@ impl Deadline {
     /// Sets the deadline to `after` from now, forgetting the one before. One tick is added because
     /// the coarse clock may be that old.
     pub(crate) fn set(&self, after: Duration) {
+        self.slot.expires_ms.set(self.after(after).min(self.slot.cap_ms.get()));
+    }
+
+    /// No deadline that is set from now on is later than `after` from now.
+    pub(crate) fn cap(&self, after: Duration) {
+        self.slot.cap_ms.set(self.after(after));
+    }
+
+    /// Deadlines that are set from now on are as late as they say.
+    pub(crate) fn uncap(&self) {
+        self.slot.cap_ms.set(NEVER);
+    }
+
+    fn after(&self, after: Duration) -> u64 {
         let ms = u64::try_from(after.saturating_add(TICK).as_millis()).unwrap_or(NEVER);
-        self.slot.expires_ms.set(self.timers.now_ms().saturating_add(ms));
+        self.timers.now_ms().saturating_add(ms)
     }
 
     /// Brings the deadline forward to `after` from now, unless it is sooner.
@@ -99,6 +155,28 @@ impl Deadline {
             *waker = Some(cx.waker().clone());
         }
         false
+    }
+
+    /// Why it has passed.
+    pub(crate) fn why(&self) -> Why {
+        match self.timers.now_ms() {
+            NEVER => Why::Stop,
+            now_ms if self.slot.cap_ms.get() <= now_ms => Why::Request,
+            _ => Why::Own,
+        }
+    }
+
+    /// What comes out of `future`, unless the deadline passes before.
+    pub(crate) async fn within<T>(
+        &self,
+        mut future: Pin<&mut impl Future<Output = T>>,
+    ) -> Option<T> {
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if self.has_passed(cx) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
     }
 }
 
@@ -147,6 +225,50 @@ mod tests {
             }
         };
         assert!(took >= Duration::from_millis(300) && took <= Duration::from_millis(400));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cap_holds_for_every_deadline_until_it_is_taken_off() {
+        let timers = Rc::new(Timers::new());
+        let deadline = timers.deadline();
+        let cx = Context::from_waker(Waker::noop());
+        let pass = async |ms: u64| {
+            for _ in 0..ms / 50 {
+                tokio::time::advance(TICK).await;
+                timers.tick();
+            }
+            (deadline.has_passed(&cx), deadline.why())
+        };
+        deadline.cap(Duration::from_millis(300));
+        deadline.set(Duration::from_millis(100));
+        assert_eq!(pass(150).await, (true, Why::Own));
+        deadline.set(Duration::from_secs(100));
+        assert_eq!(pass(150).await, (false, Why::Own));
+        assert_eq!(pass(50).await, (true, Why::Request));
+        deadline.set(Duration::from_secs(100));
+        assert_eq!(pass(0).await, (true, Why::Request));
+        deadline.uncap();
+        deadline.set(Duration::from_secs(100));
+        assert_eq!(pass(10_000).await, (false, Why::Own));
+        timers.end();
+        deadline.set(Duration::MAX);
+        assert_eq!((deadline.has_passed(&cx), deadline.why()), (true, Why::Stop));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_a_worker_that_stood_still_counts_against_nobody() {
+        let timers = Rc::new(Timers::new());
+        let deadline = timers.deadline();
+        let cx = Context::from_waker(Waker::noop());
+        deadline.set(Duration::from_millis(1000));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        timers.tick();
+        assert!(!deadline.has_passed(&cx));
+        for _ in 0..21 {
+            tokio::time::advance(TICK).await;
+            timers.tick();
+        }
+        assert!(deadline.has_passed(&cx));
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! Requests for which no endpoint is free wait here, bounded in number and in time.
 //! They wait for the next table, not for a clock: whoever becomes ready is used at once.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
-
-use tokio::time::timeout_at;
 
 use model::InFlight;
 use telemetry::Shard;
+use tokio::sync::watch;
 
+use crate::client::Client;
 use crate::error::Error;
 use crate::snapshot::Place;
+use crate::stream::Stream;
 use crate::worker::Worker;
 
 /// How long a request that an instance failed waits for that instance to leave the pool. The end of
@@ -38,8 +42,10 @@ impl Drop for Waiting<'_> {
 /// the pool, it waits only for [`LEAVING_MAX`].
 ///
 /// # Errors
-/// `TooManyWaiting` at once, `NoInstance` at the end of the time, `NoRoute` when the service went.
-pub(crate) async fn wait(
+/// `TooManyWaiting` at once, `NoInstance` at the end of the time, `NoRoute` when the service went,
+/// `ClientGone` when the client did, and what ends the request as a whole.
+pub(crate) async fn wait<C: Stream>(
+    client: &mut Client<C>,
     worker: &Worker,
     place: &Place,
     tried: &[u64],
@@ -47,9 +53,8 @@ pub(crate) async fn wait(
     let slot = place.pool().slot;
     let policy = place.pool().service.http;
     let shard = place.series().worker(worker.number);
-    let _waiting = enter(worker, slot, policy.waiting_max, shard)?;
+    let waiting = enter(worker, slot, policy.waiting_max, shard)?;
     let mut changes = worker.changes.clone();
-    let since = tokio::time::Instant::now();
     loop {
         changes.borrow_and_update();
         let newest = worker.place_of(slot, &place.pool().service.name).ok_or(Error::NoRoute)?;
@@ -58,12 +63,34 @@ pub(crate) async fn wait(
         }
         let is_there = newest.pool().endpoints.iter().any(|e| tried.contains(&e.key));
         let patience = if is_there { LEAVING_MAX } else { policy.timeout_wait };
-        let until = since + patience.min(policy.timeout_wait).max(Duration::from_millis(1));
-        match timeout_at(until, changes.changed()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return Err(Error::NoInstance),
+        let left = patience.min(policy.timeout_wait).saturating_sub(waiting.since.elapsed());
+        if left.is_zero() {
+            return Err(Error::NoInstance);
         }
+        client.deadline.set(left);
+        change(client, &mut changes).await?;
     }
+}
+
+/// Waits for the next table.
+async fn change<C: Stream>(
+    client: &mut Client<C>,
+    changes: &mut watch::Receiver<u64>,
+) -> Result<(), Error> {
+    let mut changed = pin!(changes.changed());
+    poll_fn(|cx| {
+        if let Poll::Ready(changed) = changed.as_mut().poll(cx) {
+            return Poll::Ready(changed.map_err(|_| Error::NoInstance));
+        }
+        if client.poll_gone(cx).is_ready() {
+            return Poll::Ready(Err(Error::ClientGone));
+        }
+        match client.deadline.has_passed(cx) {
+            true => Poll::Ready(Err(Error::NoInstance.or_greater(client.deadline.why()))),
+            false => Poll::Pending,
+        }
+    })
+    .await
 }
 
 fn enter<'a>(

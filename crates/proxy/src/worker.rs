@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Cache};
 use model::{InFlight, InstanceId, Pool, ServiceName, Table, Time};
@@ -25,6 +25,11 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 
 /// Between two warnings of one worker about connections that cannot be made.
 const WARNING_INTERVAL_MS: u64 = 1000;
+
+/// How long the connections of a worker that ends may take for their last words.
+const END_MAX: Duration = Duration::from_millis(200);
+/// Between two looks at whether they are gone.
+const END_POLL: Duration = Duration::from_millis(1);
 
 /// What all workers are to do: the whole of it each time, so that nothing can be missed.
 #[derive(Debug, Default)]
@@ -119,6 +124,16 @@ pub(crate) async fn run(parts: Parts) {
         }
     }
     ticker.abort();
+    worker.is_draining.set(true);
+    worker.timers.end();
+    let ended = async {
+        while !worker.timers.is_empty() {
+            tokio::time::sleep(END_POLL).await;
+        }
+    };
+    if tokio::time::timeout(END_MAX, ended).await.is_err() {
+        tracing::warn!("connections were cut off without a word in the access log");
+    }
     worker.flush_log();
 }
 
@@ -212,6 +227,7 @@ impl Worker {
     pub(crate) fn keeps_alive<C>(&self, client: &Client<C>) -> bool {
         client.head.wants_keep_alive()
             && client.served < client.listener.limits.requests_per_connection_max
+            && client.pipelined < client.listener.limits.pipelined_max
             && !self.is_draining()
     }
 
@@ -240,13 +256,21 @@ impl Worker {
         let now_ms = self.now_ms();
         let is_time = now_ms >= self.warned_ms.get();
         if is_time {
-            self.warned_ms.set(now_ms + WARNING_INTERVAL_MS);
+            self.warned_ms.set(now_ms.saturating_add(WARNING_INTERVAL_MS));
         }
         is_time
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
         self.timers.now_ms()
+    }
+
+    /// When about so much time has passed: a tenth sooner or later, so that what began together
+    /// does not end together. In [`Worker::now_ms`].
+    pub(crate) fn about(&self, time: Duration) -> u64 {
+        let factor = self.rng.borrow_mut().f64().mul_add(0.2, 0.9);
+        let ms = u64::try_from(time.mul_f64(factor).as_millis()).unwrap_or(u64::MAX);
+        self.now_ms().saturating_add(ms)
     }
 
     pub(crate) fn has_access_log(&self) -> bool {

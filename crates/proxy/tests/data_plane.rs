@@ -4,6 +4,8 @@
 
 #[path = "data_plane/access_log.rs"]
 mod access_log;
+#[path = "data_plane/asking.rs"]
+mod asking;
 #[path = "data_plane/bodies.rs"]
 mod bodies;
 #[path = "data_plane/chaos.rs"]
@@ -16,6 +18,8 @@ mod closing;
 mod connections;
 #[path = "data_plane/departing.rs"]
 mod departing;
+#[path = "data_plane/discarding.rs"]
+mod discarding;
 #[path = "data_plane/draining.rs"]
 mod draining;
 #[path = "data_plane/errors.rs"]
@@ -30,8 +34,12 @@ mod instance;
 mod introductions;
 #[path = "data_plane/limits.rs"]
 mod limits;
+#[path = "data_plane/links.rs"]
+mod links;
 #[path = "data_plane/metrics.rs"]
 mod metrics;
+#[path = "data_plane/pipelining.rs"]
+mod pipelining;
 #[path = "data_plane/plane.rs"]
 mod plane;
 #[path = "data_plane/reload.rs"]
@@ -44,3 +52,5 @@ mod stale;
 mod upgrades;
 #[path = "data_plane/waiting.rs"]
 mod waiting;
+#[path = "data_plane/whole.rs"]
+mod whole;

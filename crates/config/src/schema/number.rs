@@ -85,6 +85,13 @@ impl<T> OrOff<T> {
     }
 }
 
+impl<const D: u64, const MIN: u64, const MAX: u64> OrUnlimited<Period<D, MIN, MAX>> {
+    /// The duration; none for no bound.
+    pub(crate) fn limit(self) -> Option<Duration> {
+        (self.0.raw() != u64::MAX).then(|| self.0.get())
+    }
+}
+
 /// A value within its range, or what is wrong with it; the checker said it better before.
 fn ranged(raw: Option<u64>, min: u64, max: u64, value: &Value) -> Result<u64, String> {
     raw.filter(|raw| (min..=max).contains(raw)).ok_or_else(|| format!("{value} is out of range"))

@@ -279,6 +279,13 @@ pub(crate) struct Http {
     pub timeout_connect: defaults::TimeoutConnect,
     /// From the request sent to the response head. Beyond it the answer is 504.
     pub timeout_response: defaults::TimeoutResponse,
+    /// How long a client that sent `Expect: 100-continue` waits for the instance to ask for the
+    /// body. Beyond it Herder asks for it.
+    pub timeout_continue: defaults::TimeoutContinue,
+    /// From the head of a request to the last byte of its response, waiting and retries included,
+    /// a tunnel not. Beyond it the answer is 504; if one has begun, the connection to the client is
+    /// closed.
+    pub timeout_request: defaults::TimeoutRequest,
     /// Between two bytes of a response body, or of a request body on its way to the instance.
     /// Beyond it the connection to the client is closed.
     pub timeout_body: defaults::TimeoutTransfer,
@@ -294,6 +301,11 @@ pub(crate) struct Http {
     pub timeout_wait: defaults::TimeoutWait,
     /// Idle connections kept per instance and worker. Beyond it a connection is closed after use.
     pub idle_max: defaults::IdleMax,
+    /// Requests over one connection to an instance. It is closed after the last one.
+    pub connection_requests_max: defaults::ConnectionRequestsMax,
+    /// For how long one connection to an instance takes new requests, give or take a tenth. It is
+    /// closed after the one that it carries then.
+    pub connection_age_max: defaults::ConnectionAgeMax,
     /// How long a connection to an instance may be idle. Beyond it it is closed.
     pub timeout_idle: defaults::TimeoutIdleInstance,
     /// Size from which on the content of a body, or of one of its chunks, is moved by the kernel

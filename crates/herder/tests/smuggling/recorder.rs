@@ -46,6 +46,13 @@ pub(crate) struct Seen {
     pub(crate) request: Result<Request, String>,
 }
 
+impl Seen {
+    /// Whether it was answered before its body.
+    pub(crate) fn is_early(&self) -> bool {
+        self.request.as_ref().is_ok_and(|request| request.target.starts_with(EARLY.as_bytes()))
+    }
+}
+
 impl Recorder {
     pub(crate) async fn start() -> Self {
         let notes = Arc::new(Notes::default());
@@ -101,7 +108,7 @@ async fn serve(stream: TcpStream, notes: &Notes) {
         let tag = tag(&request.fields);
         let early = request.target.starts_with(EARLY);
         let expects = !request.fields.all("expect").is_empty();
-        if early && !reply(&mut wire, &request.method).await {
+        if early && !reply(&mut wire, &request.method, "early").await {
             return;
         }
         if expects && !early && !interim(&mut wire).await {
@@ -118,7 +125,7 @@ async fn serve(stream: TcpStream, notes: &Notes) {
             let (method, target) = (latin1(&request.method), latin1(&request.target));
             note(&tag, Ok(Request { method, target, body: request.body }));
         }
-        if !early && !reply(&mut wire, &request.method).await {
+        if !early && !reply(&mut wire, &request.method, "yes").await {
             return;
         }
         if request.fields.all("connection").contains(&"close") {
@@ -127,8 +134,8 @@ async fn serve(stream: TcpStream, notes: &Notes) {
     }
 }
 
-async fn reply(wire: &mut Wire<TcpStream>, method: &str) -> bool {
-    let head = "HTTP/1.1 200 OK\r\nX-Seen: yes\r\nContent-Length: 4\r\n\r\n";
+async fn reply(wire: &mut Wire<TcpStream>, method: &str, seen: &str) -> bool {
+    let head = format!("HTTP/1.1 200 OK\r\nX-Seen: {seen}\r\nContent-Length: 4\r\n\r\n");
     let body = if method == "HEAD" { "" } else { "seen" };
     wire.stream().write_all(format!("{head}{body}").as_bytes()).await.is_ok()
 }

@@ -38,6 +38,8 @@ pub(crate) struct Shown {
 enum Answer {
     /// An instance's application answered.
     Seen,
+    /// The same, before it had seen the body.
+    Early,
     /// An instance's server answered by itself.
     Origin(u16),
     /// Herder answered.
@@ -64,7 +66,7 @@ impl Shot<'_> {
     /// What came of it, with what the origin saw of this client.
     pub(crate) fn outcome(&self, shown: &Shown, seen: &[Seen]) -> Outcome {
         let tag = self.tag();
-        let mut seen = seen.iter().filter(|seen| seen.tag == tag);
+        let mut seen = seen.iter().filter(|seen| seen.tag == tag).peekable();
         let mut events: Vec<Event> = shown
             .answers
             .iter()
@@ -73,6 +75,10 @@ impl Shot<'_> {
                     Some(Ok(request)) => Event::Forwarded(request.clone()),
                     Some(Err(fault)) => Event::Odd(format!("broken at the origin: {fault}")),
                     None => Event::Unfinished,
+                },
+                Answer::Early => match seen.next_if(|seen| seen.is_early()).map(|s| &s.request) {
+                    Some(Ok(request)) => Event::Forwarded(request.clone()),
+                    Some(Err(_)) | None => Event::Unfinished,
                 },
                 Answer::Origin(status) => Event::RefusedByOrigin(*status),
                 Answer::Herder(status, label) => Event::Refused(*status, label.clone()),
@@ -230,6 +236,7 @@ fn end(error: &io::Error) -> Option<Answer> {
 fn answer(response: &Response) -> Answer {
     match (response.fields.all("herder-error").first(), response.fields.get("x-seen")) {
         (Some(label), _) => Answer::Herder(response.status, (*label).to_owned()),
+        (None, Some("early")) if response.status == 200 => Answer::Early,
         (None, Some(_)) if response.status == 200 => Answer::Seen,
         (None, _) => Answer::Origin(response.status),
     }

@@ -133,7 +133,9 @@ async fn what_is_left_after_the_time_is_counted_and_cut_off_by_stop() {
     assert_eq!(plane.proxy.drain(SOON).await, 1);
     assert_eq!(plane.proxy.drain(Duration::ZERO).await, 1, "asking again changes nothing");
     plane.proxy.stop();
-    client.response().await.expect_err("cut off");
+    let response = client.response().await.unwrap();
+    assert_eq!((response.status, response.fields.get("herder-error")), (503, Some("stopped")));
+    assert_eq!(client.vanished().await.unwrap(), Vanished::Closed);
     assert_eq!(wire.to_end().await.unwrap(), b"");
     assert!(plane.metric("herder_connections_open") < 0.5);
     assert!(plane.metric(r#"herder_requests_in_flight{service="shop"}"#) < 0.5);

@@ -125,8 +125,14 @@ async fn a_request_that_leads_nowhere_is_answered_and_the_connection_kept() {
     check(&plane, "GET / HTTP/1.0\r\n\r\n", expected("close")).await;
     check(&plane, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", expected("close"))
         .await;
-    let body = "Content-Length: 2\r\n\r\nhi";
-    check(&plane, &format!("POST / HTTP/1.1\r\nHost: a\r\n{body}"), expected("close")).await;
+    let post = |fields: &str| format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}");
+    check(&plane, &post("Content-Length: 2\r\n\r\nhi"), expected("keep-alive")).await;
+    let chunks = "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    check(&plane, &post(chunks), expected("keep-alive")).await;
+    check(&plane, &post("Transfer-Encoding: chunked\r\n\r\n2\r\nhi"), expected("close")).await;
+    check(&plane, &post("Content-Length: 99999999\r\n\r\n"), expected("close")).await;
+    let expecting = "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+    check(&plane, &post(expecting), expected("close")).await;
 }
 
 #[tokio::test]

@@ -76,10 +76,15 @@ pub(crate) async fn broken_off(mut wire: Wire<TcpStream>) {
 
 /// Writes until the other side has taken nothing for a while; how many bytes it took.
 pub(crate) async fn fill(to: &mut TcpStream, bytes_max: usize) -> usize {
-    let piece = vec![b'x'; 64 * 1024];
+    fill_with(to, &[b'x'; 64 * 1024], bytes_max).await
+}
+
+/// The same with this, again and again.
+pub(crate) async fn fill_with(to: &mut TcpStream, text: &[u8], bytes_max: usize) -> usize {
     let mut written = 0;
     while written < bytes_max {
-        match timeout(Duration::from_millis(300), to.write(&piece)).await {
+        let piece = &text[written % text.len()..];
+        match timeout(Duration::from_millis(300), to.write(piece)).await {
             Ok(bytes) => written += bytes.unwrap(),
             Err(_) => break,
         }

@@ -63,6 +63,7 @@ impl Default for Setup {
             workers: 1,
             limits: ListenerLimits {
                 connections_max: 1000,
+                body_discard_bytes_max: 64 * 1024,
                 timeout_head: PATIENCE,
                 timeout_body: PATIENCE,
                 timeout_idle: PATIENCE,

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use testkit::{HttpOrigin, RawClient, Reply, Response};
+use tokio::io::AsyncWriteExt;
 
+use crate::instance::{connect, head, send};
 use crate::plane::{Plane, SOON, Setup};
 
 const WAITING: &str = r#"herder_requests_waiting{service="shop"}"#;
@@ -70,8 +72,42 @@ async fn waiting_too_long_is_answered_with_503_and_the_connection_is_kept() {
         assert_eq!(response.text(), "no instance of the service is ready\n");
     }
     let response = client.post("/", "hi").await.unwrap();
-    assert_eq!(refusal(&response), (503, "no_instance", Some("1"), Some("close")));
-    client.vanished().await.unwrap();
+    assert_eq!(refusal(&response), (503, "no_instance", Some("1"), Some("keep-alive")));
+    assert_eq!(client.get("/").await.unwrap().status, 503);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_gives_up_its_place_at_once() {
+    let mut setup = Setup::default();
+    setup.policy.waiting_max = 1;
+    let plane = setup.start();
+    let error = r#"herder_errors_total{service="shop",error="client_gone"}"#;
+    let requests = [
+        "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi",
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 20\r\n\r\nhi",
+    ];
+    for (gone, request) in (1..).zip(requests) {
+        let mut client = plane.client().await;
+        client.send(request).await.unwrap();
+        plane.metric_becomes(WAITING, 1.0).await;
+        drop(client);
+        plane.metric_becomes(WAITING, 0.0).await;
+        plane.metric_becomes(error, f64::from(gone)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_sent_ahead_is_not_taken_for_gone_while_it_waits() {
+    let plane = Setup::default().start();
+    let mut client = connect(plane.addr()).await;
+    let get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    send(&mut client, get.repeat(2)).await;
+    client.stream().shutdown().await.unwrap();
+    plane.metric_becomes(WAITING, 1.0).await;
+    let origin = HttpOrigin::start("a", |_| Reply::bytes("ok")).await;
+    plane.publish(&[plane.endpoint(origin.addr())]);
+    assert!(head(&mut client).await.starts_with("HTTP/1.1 200 "));
 }
 
 #[tokio::test]
