@@ -15,6 +15,7 @@ use proxy_protocol::Addresses;
 
 use crate::buffer::Buffer;
 use crate::error::Error;
+use crate::gear::Gear;
 use crate::stream::Stream;
 use crate::timers::{Deadline, Why};
 use crate::worker::Worker;
@@ -65,9 +66,43 @@ pub(crate) struct Client<C> {
     pub(crate) request_id: Vec<u8>,
     /// The head once more, for the access log; empty without one.
     pub(crate) head_copy: Vec<u8>,
+    /// Whether the six fields above have memory of a [`Gear`].
+    has_gear: bool,
     pub(crate) served: u64,
     /// Requests in a row that were there before the one before them was answered.
     pub(crate) pipelined: u64,
+}
+
+impl<C> Client<C> {
+    /// Takes the memory that a request needs.
+    fn gear_up(&mut self) {
+        if std::mem::replace(&mut self.has_gear, true) {
+            return;
+        }
+        let Gear { head, response, texts } = Gear::take();
+        (self.head, self.response) = (head, response);
+        [self.up_out, self.down_out, self.request_id, self.head_copy] = texts;
+    }
+
+    /// Gives it back.
+    fn rest(&mut self) {
+        if !std::mem::take(&mut self.has_gear) {
+            return;
+        }
+        let take = std::mem::take::<Vec<u8>>;
+        let texts =
+            [&mut self.up_out, &mut self.down_out, &mut self.request_id, &mut self.head_copy];
+        let texts = texts.map(take);
+        let head = std::mem::take(&mut self.head);
+        let response = std::mem::take(&mut self.response);
+        Gear { head, response, texts }.give_back();
+    }
+}
+
+impl<C> Drop for Client<C> {
+    fn drop(&mut self) {
+        self.rest();
+    }
 }
 
 /// How far a connection is on the way to its next request.
@@ -107,6 +142,7 @@ impl<C: Stream> Client<C> {
             down_out: Vec::new(),
             request_id: Vec::new(),
             head_copy: Vec::new(),
+            has_gear: false,
             served: 0,
             pipelined: 0,
         }
@@ -153,6 +189,7 @@ impl<C: Stream> Client<C> {
             if !self.input.is_empty() {
                 if std::mem::replace(stage, Stage::Head) != Stage::Head {
                     self.deadline.set(self.listener.limits.timeout_head);
+                    self.gear_up();
                 }
                 let progress = self.head.advance(self.input.unread(), limits);
                 if progress.map_err(Error::Malformed)? == Progress::Complete {
@@ -189,17 +226,6 @@ impl<C: Stream> Client<C> {
         let is_trusted = |ip| self.listener.trusted_proxies.contains(ip);
         let read = || Claims::read(self.input.unread(), &self.head, self.peer, is_trusted);
         self.is_trusted.then(read)
-    }
-
-    /// Gives all memory back that only a request needs.
-    fn rest(&mut self) {
-        self.head = RequestHead::default();
-        self.response = ResponseHead::default();
-        for memory in
-            [&mut self.up_out, &mut self.down_out, &mut self.request_id, &mut self.head_copy]
-        {
-            *memory = Vec::new();
-        }
     }
 
     /// Ready when the client has gone, while its request waits. As for nginx and Envoy, a client

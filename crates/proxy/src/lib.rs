@@ -11,6 +11,7 @@ mod discard;
 mod error;
 mod exchange;
 mod forward;
+mod gear;
 mod handle;
 mod idle;
 mod introduced;
