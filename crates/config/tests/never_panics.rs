@@ -1,12 +1,18 @@
 //! Whatever the text is, the answer is a configuration or a list of problems with sound places.
-//! Which of the two is decided elsewhere.
+//! Which of the two is decided elsewhere. With `HERDER_SEEDS` it writes what it tries by name into
+//! that folder too, for the fuzzer to begin with.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
+use std::{env, fs};
 
+use check::check;
 use config::RunArgs;
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+#[path = "fuzzed/check.rs"]
+mod check;
 
 /// Uses most of what the format has.
 const VALID: &str = r#"workers = 4
@@ -75,20 +81,26 @@ const PIECES: &[&str] = &[
     "\u{7f}",
 ];
 
-fn check(text: &str) {
-    let Err(problems) = config::parse(text, Path::new("herder.toml")) else { return };
-    let lines = text.split('\n').count();
-    assert!(problems.len() > 0 && problems.iter().len() == problems.len());
-    for problem in problems.iter() {
-        let at = problem.at.unwrap();
-        assert!((1..=lines).contains(&at.line), "{problem} at {at:?}");
-        assert!(!problem.message.contains("defect"), "{problem}\n{text}");
-    }
-}
-
 #[test]
 fn the_valid_file_is_valid() {
     config::parse(VALID, Path::new("herder.toml")).unwrap();
+}
+
+/// The files of the manual and of the messages, good and bad.
+#[test]
+fn files_that_were_written_are_seeds() {
+    let manual = include_str!("../../../docs/configuration.md");
+    let fenced = manual.split("\n```toml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+    let messages = include_str!("messages.txt").split("\n\n");
+    let files: Vec<&str> = [VALID].into_iter().chain(fenced).chain(messages).collect();
+    assert!(files.len() > 50, "{} files", files.len());
+    files.iter().for_each(|text| check(text));
+    let Some(folder) = env::var_os("HERDER_SEEDS") else { return };
+    let folder = Path::new(&folder).join("config");
+    fs::create_dir_all(&folder).unwrap();
+    for (at, text) in files.iter().enumerate() {
+        fs::write(folder.join(format!("seed-{at}")), text).unwrap();
+    }
 }
 
 proptest! {

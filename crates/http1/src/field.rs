@@ -197,7 +197,10 @@ impl Fields {
         for option in list(value) {
             self.connection_options += 1;
             match option.len() {
-                5 if option.eq_ignore_ascii_case(b"close") => self.says_close = true,
+                5 if option.eq_ignore_ascii_case(b"close") => {
+                    self.says_close = true;
+                    self.has_nominations = true;
+                }
                 10 if option.eq_ignore_ascii_case(b"keep-alive") => self.says_keep_alive = true,
                 7 if option.eq_ignore_ascii_case(b"upgrade") => self.says_upgrade = true,
                 _ => self.has_nominations = true,

@@ -4,45 +4,25 @@
 
 use std::collections::HashSet;
 
+use check::{agree, name};
 use http1::{Body, Framing, Piece, write_chunk_start};
 use proptest::prelude::*;
 use reference::Verdict;
 
 #[path = "generated/bodies.rs"]
 mod bodies;
+#[path = "checks/chunked.rs"]
+mod check;
 #[path = "tables/chunked.rs"]
 mod chunked;
 #[path = "generated/mutation.rs"]
 mod mutation;
-#[path = "chunked/reference.rs"]
+#[path = "reference/chunked.rs"]
 mod reference;
 #[path = "tables/rows.rs"]
 mod rows;
-
-/// Trailers that may not be passed on.
-const FORBIDDEN: [&str; 21] = [
-    "authorization",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-range",
-    "content-type",
-    "cookie",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "set-cookie",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-request-id",
-];
+#[path = "checks/splits.rs"]
+mod splits;
 
 #[test]
 fn every_row_has_its_outcome() {
@@ -217,40 +197,5 @@ proptest! {
         let mut wire = Vec::new();
         write_chunk_start(&mut wire, bytes);
         prop_assert_eq!(wire, format!("{bytes:x}\r\n").into_bytes());
-    }
-}
-
-/// Both readers see the same, and what is passed on means the same without what is left out.
-fn agree(input: &[u8]) -> chunked::Outcome {
-    let got = chunked::outcome(input, [input.len()]);
-    let want = reference::read(input);
-    let shown = input.escape_ascii();
-    assert_eq!(got.verdict, name(&want.verdict), "{shown}");
-    assert_eq!(got.data, want.data, "{shown}");
-    let passed_on = reference::read(&got.forwarded);
-    assert_eq!(passed_on.data, want.data, "{shown}");
-    assert_eq!(passed_on.sizes, want.sizes, "{shown}");
-    assert_eq!(passed_on.extensions, 0, "{shown}");
-    let is_kept = |name: &&String| !FORBIDDEN.contains(&name.as_str());
-    let kept: Vec<&String> = want.trailers.iter().filter(is_kept).collect();
-    assert_eq!(passed_on.trailers.iter().collect::<Vec<_>>(), kept);
-    match want.verdict {
-        Verdict::End(bytes) => {
-            assert_eq!(got.rest, input[bytes..], "{shown}");
-            let whole = Verdict::End(got.forwarded.len());
-            assert_eq!(passed_on.verdict, whole, "{shown}");
-        }
-        // Whatever comes after it, a peer waits for the end of what was refused.
-        _ => assert_eq!(passed_on.verdict, Verdict::Partial, "{shown}"),
-    }
-    got
-}
-
-fn name(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::End(_) => "End",
-        Verdict::Partial => "Partial",
-        Verdict::Chunk => "Chunk",
-        Verdict::Trailer => "Trailer",
     }
 }

@@ -189,6 +189,7 @@ fn lines() -> impl Strategy<Value = Vec<Line>> {
         "Trailer",
         "TE",
         "Keep-Alive",
+        "Close",
         "Proxy-Connection",
         "Upgrade",
         "X-Forwarded-For",
