@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use model::{Endpoint, Health, InstanceId, Probe, Service};
+use model::{Endpoint, InstanceId, Probe, Service};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
@@ -25,12 +25,13 @@ const PROBES_MAX: usize = 64;
 
 /// One question to one instance, however it is put.
 pub(crate) trait Ask: 'static {
-    /// What the instance answered. It may take for ever: the caller has the timeout.
+    /// What the instance of this service answered. It may take for ever: the caller has the
+    /// timeout.
     ///
     /// # Errors
     /// When it could not be asked for a reason that is Herder's own, such as no file descriptor
     /// left: that says nothing about the instance.
-    async fn ask(&self, addr: SocketAddr, probe: &Probe) -> io::Result<ProbeOutcome>;
+    async fn ask(&self, addr: SocketAddr, service: &Service) -> io::Result<ProbeOutcome>;
 }
 
 /// Probes instances from the control thread, one task for each. Dropping it stops them all.
@@ -120,7 +121,7 @@ impl<A: Ask> Watch<A> {
         let service = Arc::clone(&self.service);
         let mut cadence = Cadence::default();
         loop {
-            let outcome = self.probe(&service.health).await;
+            let outcome = self.probe(&service).await;
             let pause = cadence.pause(outcome.as_ref(), &service.health, &mut self.rng);
             if let Some(outcome) = outcome {
                 let id = self.endpoint.id.clone();
@@ -136,9 +137,10 @@ impl<A: Ask> Watch<A> {
     }
 
     /// None when the instance could not be asked.
-    async fn probe(&self, health: &Health) -> Option<ProbeOutcome> {
+    async fn probe(&self, service: &Service) -> Option<ProbeOutcome> {
+        let health = &service.health;
         let turn = self.permits.acquire().await;
-        let asked = self.ask.ask(self.endpoint.addr, &health.probe);
+        let asked = self.ask.ask(self.endpoint.addr, service);
         let answer = tokio::time::timeout(health.timeout, asked).await;
         drop(turn);
         match answer {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use model::{HostPattern, Pool, Route, Service, Table};
+use model::{HostPattern, Mode, Pool, Route, Service, Table};
 
 use crate::state::instance::Instance;
 use crate::state::service::{ServiceState, Standing};
@@ -48,10 +48,11 @@ impl Publication {
     }
 }
 
-/// Whether requests are led to a service. One without a ready instance has an empty pool, so that
-/// its requests wait instead of going nowhere.
+/// Whether requests or connections are led to a service. One without a ready instance has an empty
+/// pool, so that they wait instead of going nowhere.
 fn is_routed(service: &ServiceState) -> bool {
-    service.standing != Standing::Removed && !service.policy.routes.is_empty()
+    service.standing != Standing::Removed
+        && (!service.policy.routes.is_empty() || service.policy.mode == Mode::Tcp)
 }
 
 fn published(service: &ServiceState) -> Published {

@@ -47,6 +47,8 @@ pub(crate) struct Client<C> {
     pub(crate) address: SocketAddr,
     /// Where the client connected to.
     pub(crate) local: SocketAddr,
+    /// Distinguishes the connections of a worker; never 0.
+    pub(crate) number: u64,
     /// As it was when the connection was accepted.
     pub(crate) listener: Arc<Listener>,
     pub(crate) deadline: Deadline,
@@ -130,6 +132,7 @@ impl<C: Stream> Client<C> {
             is_trusted: listener.trusted_proxies.contains(ends.source.ip()),
             address: ends.source,
             local: ends.destination,
+            number: 0,
             deadline,
             input: Buffer::new(listener.limits.head_bytes_max + 1),
             listener,
@@ -155,6 +158,14 @@ impl<C: Stream> Client<C> {
         self.is_trusted = self.listener.trusted_proxies.contains(ends.source.ip());
         self.address = ends.source;
         self.local = ends.destination;
+    }
+
+    /// The ends of the connection. The kernel is asked for ours only where a listener has all
+    /// addresses of the machine.
+    pub(crate) fn ends(&self) -> Addresses {
+        let asked = || self.stream.plain()?.local_addr().ok();
+        let ours = if self.local.ip().is_unspecified() { asked() } else { None };
+        Addresses { source: self.peer, destination: ours.unwrap_or(self.local) }
     }
 
     /// Reads the next head. False when the connection is over and nothing is owed: the client

@@ -17,6 +17,7 @@ use crate::introduced::{self, Unheard};
 use crate::listen::Acceptor;
 use crate::record::Record;
 use crate::serve::serve;
+use crate::tcp::carry;
 use crate::worker::Worker;
 
 /// A connection for which room was taken at its acceptor.
@@ -51,13 +52,19 @@ pub(crate) fn begin(worker: &Rc<Worker>, acceptor: &Arc<Acceptor>, accepted: Acc
         return opened.refuse(&listener, peer, &stream, &crowded);
     }
     let ends = Addresses { source: peer, destination: acceptor.local };
+    // What few connections need is apart, so that it does not make every task larger.
     tokio::task::spawn_local(async move {
         let deadline = opened.worker.timers.deadline();
         let mut client = Client::new(stream, ends, listener, deadline);
+        client.number = opened.worker.next_number();
         if client.listener.proxy_protocol == ProxyProtocolIn::Off
-            || opened.is_introduced(&mut client).await
+            || Box::pin(opened.is_introduced(&mut client)).await
         {
-            serve(&mut client, &opened.worker).await;
+            match client.listener.tcp.clone() {
+                None => serve(&mut client, &opened.worker).await,
+                Some(service) => Box::pin(carry(&mut client, &opened.worker, &service)).await,
+            }
+            opened.worker.idle.disown(client.number);
         }
     });
 }

@@ -1,24 +1,23 @@
 //! One attempt: a request to one endpoint, over a parked connection or a new one.
 //! It does not choose the endpoint and does not retry elsewhere; that is `serve`'s.
 
-use std::io;
 use std::time::Instant;
 
 use http1::{Forwarded, Framing, RequestEdit, Upgrade, Via, write_request};
-use model::{HttpPolicy, InFlight};
+use model::{HttpPolicy, InFlight, ProxyProtocolOut};
 use telemetry::Shard;
 
 use crate::client::Client;
+use crate::connect::{connect, introduce};
 use crate::error::Error;
 use crate::exchange::patience::Patience;
 use crate::exchange::{Asked, Exchange, Exchanged, Failure};
-use crate::idle::{Link, Parking};
+use crate::idle::{ANYBODY, Link, Parking};
 use crate::pump::{Broken, Frames, Pump};
 use crate::record::Record;
 use crate::snapshot::Place;
 use crate::stream::Stream;
-use crate::timers::Deadline;
-use crate::tunnel::{Ended, Tunnel};
+use crate::tunnel::Tunnel;
 use crate::worker::Worker;
 
 /// What an attempt is made with.
@@ -41,13 +40,14 @@ impl Attempt<'_> {
     ) -> Result<Exchanged, Failure> {
         let endpoint = self.begun.endpoint();
         let now_ms = self.worker.now_ms();
-        let mut link = match self.worker.idle.take(endpoint, parking(client), now_ms) {
-            Some(link) => {
-                self.shard().reuse();
-                link
-            }
-            None => self.open(&client.deadline, record).await?,
-        };
+        let mut link =
+            match self.worker.idle.take(endpoint, parking(client), self.owner(client), now_ms) {
+                Some(link) => {
+                    self.shard().reuse();
+                    link
+                }
+                None => self.open(client, record).await?,
+            };
         loop {
             match self.send(client, &mut link, record).await {
                 Ok(exchanged) => {
@@ -64,7 +64,7 @@ impl Attempt<'_> {
                 Err(failure) if is_stale(&link, client, failure) => {
                     // The others were opened to the same process and are as old or older.
                     self.worker.idle.forget(endpoint);
-                    link = self.open(&client.deadline, record).await?;
+                    link = self.open(client, record).await?;
                 }
                 Err(failure) => return Err(failure),
             }
@@ -85,37 +85,25 @@ impl Attempt<'_> {
         let carried = tunnel.run().await;
         record.bytes_in += carried.bytes_up;
         record.bytes_out += carried.bytes_down;
-        record.error = match carried.ended {
-            Ended::Closed => None,
-            Ended::ClientBroke => Some(Error::ClientGone),
-            Ended::LinkBroke => Some(Error::TunnelBroken),
-            Ended::Idle => Some(Error::TunnelIdle.or_greater(client.deadline.why())),
-        };
+        record.error = carried.error(client.deadline.why());
     }
 
-    async fn open(&self, deadline: &Deadline, record: &mut Record) -> Result<Link, Failure> {
-        let began = Instant::now();
-        let policy = &self.place.pool().service.http;
-        let mut opened = Link::open(self.begun.endpoint(), policy.timeout_connect, deadline).await;
-        record.connecting += began.elapsed();
-        if let Ok(link) = &mut opened {
-            self.shard().connect();
-            if let Some(age_max) = policy.connection_age_max {
-                link.retires_ms = self.worker.about(age_max);
-            }
+    /// A new connection, for this client alone if it is to be told who that is.
+    async fn open<C>(&self, client: &Client<C>, record: &mut Record) -> Result<Link, Failure> {
+        let deadline = &client.deadline;
+        let connected = connect(self.worker, self.place, self.begun, deadline, record).await;
+        let failed = |error| Failure { error, is_answered: false };
+        let link = connected.map_err(failed)?;
+        Ok(Link { owner: self.owner(client), ..link })
+    }
+
+    /// Whose a connection to the instance is: nobody's, unless the instance is told who the client
+    /// is.
+    fn owner<C>(&self, client: &Client<C>) -> u64 {
+        match self.place.pool().service.proxy_protocol {
+            ProxyProtocolOut::Off => ANYBODY,
+            ProxyProtocolOut::V1 | ProxyProtocolOut::V2 => client.number,
         }
-        opened.map_err(|cause| {
-            let error = match connect_error(&cause) {
-                Error::ConnectTimeout => Error::ConnectTimeout.or_greater(deadline.why()),
-                error => error,
-            };
-            if error == Error::ConnectFailed && self.worker.may_warn() {
-                let endpoint = self.begun.endpoint();
-                tracing::warn!(instance = %endpoint.id, addr = %endpoint.addr, error = %cause,
-                    "no connection to the instance could be opened");
-            }
-            Failure { error, is_answered: false }
-        })
     }
 
     fn shard(&self) -> &Shard {
@@ -135,6 +123,9 @@ impl Attempt<'_> {
         up.splice_from(policy.splice_bytes_min);
         down.splice_from(policy.splice_bytes_min);
         client.response.clear();
+        if link.greeting != ProxyProtocolOut::Off {
+            introduce(&mut up.out, std::mem::take(&mut link.greeting), client.ends());
+        }
         let result = match self.prepare(client, &mut up, policy) {
             Err(error) => Err(Failure { error, is_answered: false }),
             Ok(()) => {
@@ -210,18 +201,6 @@ impl Attempt<'_> {
             Broken::TooLarge => Error::BodyTooLarge,
             Broken::Truncated | Broken::Unwritable => Error::ClientGone,
         })
-    }
-}
-
-fn connect_error(cause: &io::Error) -> Error {
-    use io::ErrorKind as Kind;
-    match cause.kind() {
-        Kind::ConnectionRefused
-        | Kind::ConnectionReset
-        | Kind::HostUnreachable
-        | Kind::NetworkUnreachable => Error::ConnectRefused,
-        Kind::TimedOut => Error::ConnectTimeout,
-        _ => Error::ConnectFailed,
     }
 }
 

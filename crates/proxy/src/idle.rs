@@ -1,7 +1,7 @@
 //! Connections to instances: opened, parked while idle, taken again.
 //! One set per worker, so no lock; a parked connection is looked at before it is used again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use model::{Endpoint, HttpPolicy};
+use model::{Endpoint, HttpPolicy, ProxyProtocolOut};
 use tokio::net::TcpStream;
 
 use crate::buffer::Buffer;
@@ -27,6 +27,8 @@ const FRESH_MS: u64 = 1000;
 /// After which a connection that does not stand yet is tried a second time beside the first. What
 /// got lost, mostly because its listener was about to close, the kernel itself repeats after 1 s.
 const SECOND_TRY: Duration = Duration::from_millis(250);
+/// The owner of a connection that any client's request may go over.
+pub(crate) const ANYBODY: u64 = 0;
 
 /// Which parked connections will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +51,19 @@ pub(crate) struct Link {
     pub(crate) requests: u64,
     /// When it takes no further request.
     pub(crate) retires_ms: u64,
+    /// The header that it has to begin with still.
+    pub(crate) greeting: ProxyProtocolOut,
+    /// The number of the client connection whose requests alone may go over it: the instance was
+    /// told that it is that client's.
+    pub(crate) owner: u64,
 }
 
 /// The idle connections of one worker, by endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Idle {
     stacks: RefCell<HashMap<u64, Stack, BuildHasherDefault<KeyHasher>>>,
+    /// Whether some may be one client's alone.
+    has_owned: Cell<bool>,
 }
 
 /// Spreads the keys of endpoints, which Herder gives itself and in turn: nobody can choose them so
@@ -111,6 +120,8 @@ impl Link {
             may_be_stale: false,
             requests: 0,
             retires_ms: u64::MAX,
+            greeting: ProxyProtocolOut::Off,
+            owner: ANYBODY,
         })
     }
 
@@ -161,13 +172,22 @@ async fn connect(
 
 impl Idle {
     /// Takes the most recently used connection to the endpoint that is still good.
-    pub(crate) fn take(&self, endpoint: &Endpoint, parking: Parking, now_ms: u64) -> Option<Link> {
+    /// It is the owner's, or anybody's if the owner is [`ANYBODY`].
+    pub(crate) fn take(
+        &self,
+        endpoint: &Endpoint,
+        parking: Parking,
+        owner: u64,
+        now_ms: u64,
+    ) -> Option<Link> {
         let mut stacks = self.stacks.borrow_mut();
         let stack = stacks.get_mut(&endpoint.key)?;
-        let will_do = |parked: &mut Parked| {
-            parking == Parking::Any || now_ms.saturating_sub(parked.parked_ms) < FRESH_MS
+        let will_do = |parked: &Parked| {
+            parked.link.owner == owner
+                && (parking == Parking::Any || now_ms.saturating_sub(parked.parked_ms) < FRESH_MS)
         };
-        while let Some(parked) = stack.parked.pop_if(will_do) {
+        while let Some(at) = stack.parked.iter().rposition(will_do) {
+            let parked = stack.parked.remove(at);
             if parked.link.is_quiet() {
                 return Some(parked.link);
             }
@@ -192,7 +212,14 @@ impl Idle {
             .entry(endpoint.key)
             .or_insert_with(|| Stack { endpoint: Arc::clone(endpoint), parked: Vec::new() });
         if stack.parked.len() >= policy.idle_max {
-            return;
+            // Of those with an owner most are never asked for again.
+            if link.owner == ANYBODY || stack.parked.is_empty() {
+                return;
+            }
+            stack.parked.remove(0);
+        }
+        if link.owner != ANYBODY {
+            self.has_owned.set(true);
         }
         link.may_be_stale = true;
         let idle_ms = u64::try_from(policy.timeout_idle.as_millis()).unwrap_or(u64::MAX);
@@ -203,10 +230,22 @@ impl Idle {
     /// Closes what has idled too long, and everything to instances that are going: a server that
     /// waits for its connections before it exits must not wait for ours.
     pub(crate) fn prune(&self, now_ms: u64) {
+        let mut has_owned = false;
         self.stacks.borrow_mut().retain(|_, stack| {
             stack.parked.retain(|parked| parked.expires_ms > now_ms);
+            has_owned |= stack.parked.iter().any(|parked| parked.link.owner != ANYBODY);
             !stack.endpoint.is_closed() && !stack.parked.is_empty()
         });
+        self.has_owned.set(has_owned);
+    }
+
+    /// Closes what was one client connection's alone, which has ended.
+    pub(crate) fn disown(&self, owner: u64) {
+        if self.has_owned.get() {
+            for stack in self.stacks.borrow_mut().values_mut() {
+                stack.parked.retain(|parked| parked.link.owner != owner);
+            }
+        }
     }
 
     /// Closes everything to one endpoint: one of its connections has shown that it is gone.
@@ -239,7 +278,7 @@ mod tests {
             let link = Link::open(&endpoint, POLICY.timeout_connect, &deadline).await.unwrap();
             idle.park(&endpoint, link, &POLICY, now_ms);
         };
-        let take = |parking, now_ms| idle.take(&endpoint, parking, now_ms).is_some();
+        let take = |parking, now_ms| idle.take(&endpoint, parking, ANYBODY, now_ms).is_some();
         park(0).await;
         assert!(!take(Parking::Fresh, FRESH_MS), "too old, and left where it was");
         assert!(take(Parking::Any, FRESH_MS));
@@ -250,5 +289,28 @@ mod tests {
         assert!(!take(Parking::Fresh, FRESH_MS + 499));
         idle.prune(5000);
         assert!(!take(Parking::Any, 5000), "it has expired");
+    }
+
+    #[tokio::test]
+    async fn what_is_one_clients_goes_to_no_other() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let endpoint = Arc::new(Endpoint::new("shop.1".parse().unwrap(), 1, addr, 1));
+        let idle = Idle::default();
+        let deadline = Rc::new(Timers::new()).deadline();
+        let park = async |owner| {
+            let link = Link::open(&endpoint, POLICY.timeout_connect, &deadline).await.unwrap();
+            idle.park(&endpoint, Link { owner, ..link }, &POLICY, 0);
+        };
+        let take = |owner| Some(idle.take(&endpoint, Parking::Any, owner, 0)?.owner);
+        park(7).await;
+        park(8).await;
+        assert_eq!((take(ANYBODY), take(9)), (None, None));
+        park(9).await;
+        assert_eq!((take(7), take(8)), (None, Some(8)), "the oldest gave way");
+        idle.disown(9);
+        assert_eq!(take(9), None);
+        park(ANYBODY).await;
+        assert_eq!((take(9), take(ANYBODY)), (None, Some(ANYBODY)));
     }
 }

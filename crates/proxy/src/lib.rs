@@ -5,6 +5,7 @@
 
 mod buffer;
 mod client;
+mod connect;
 mod connection;
 mod crowd;
 mod discard;
@@ -25,6 +26,7 @@ mod snapshot;
 mod socket;
 mod splice;
 mod stream;
+mod tcp;
 mod timers;
 mod tunnel;
 mod wait;

@@ -26,6 +26,8 @@ pub(crate) struct Record {
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) error: Option<Error>,
+    /// In TCP mode: until a connection to an instance stood, or none could be had.
+    reached: Option<Duration>,
 }
 
 /// Who asked, for the access log.
@@ -55,7 +57,14 @@ impl Record {
             bytes_in: 0,
             bytes_out: 0,
             error: None,
+            reached: None,
         }
+    }
+
+    /// A connection stands, or none can be had: from here on it takes as long as the two want, and
+    /// that says nothing about Herder or the instance.
+    pub(crate) fn reached(&mut self) {
+        self.reached = Some(self.began_at.elapsed());
     }
 
     /// Counts the request, and writes its line if there is an access log. Without `series` no
@@ -71,7 +80,7 @@ impl Record {
             let shard = series.worker(worker.number);
             shard.record(&Sample {
                 status: self.status,
-                duration,
+                duration: self.reached.unwrap_or(duration),
                 bytes_in: self.bytes_in,
                 bytes_out: self.bytes_out,
             });

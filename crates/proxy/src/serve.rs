@@ -132,7 +132,7 @@ where
 }
 
 /// An endpoint of the request's table, or else of the first later table that has one.
-async fn pick<C>(
+pub(crate) async fn pick<C>(
     client: &mut Client<C>,
     worker: &Worker,
     place: &mut Place,
@@ -156,7 +156,7 @@ where
 
 /// Tells those who keep count. Only a refused connection takes an instance out of the pool: a reset
 /// may be the doing of one poisonous request, which would then take out one instance after another.
-fn blame(worker: &Worker, begun: &InFlight, error: Error) {
+pub(crate) fn blame(worker: &Worker, begun: &InFlight, error: Error) {
     if error.blame() == Blame::Instance {
         begun.blame();
     }

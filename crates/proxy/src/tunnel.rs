@@ -10,8 +10,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::buffer::Buffer;
+use crate::error::Error;
 use crate::stream::Stream;
-use crate::timers::Deadline;
+use crate::timers::{Deadline, Why};
 
 /// Two streams, what was read from each already, and how long they may be silent.
 pub(crate) struct Tunnel<'a, C, L> {
@@ -42,6 +43,18 @@ pub(crate) enum Ended {
     LinkBroke,
     /// Nothing moved for too long.
     Idle,
+}
+
+impl Carried {
+    /// What it ended with, if not in order. `why` is that of its deadline.
+    pub(crate) fn error(&self, why: Why) -> Option<Error> {
+        match self.ended {
+            Ended::Closed => None,
+            Ended::ClientBroke => Some(Error::ClientGone),
+            Ended::LinkBroke => Some(Error::TunnelBroken),
+            Ended::Idle => Some(Error::TunnelIdle.or_greater(why)),
+        }
+    }
 }
 
 /// One direction.

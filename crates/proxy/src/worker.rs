@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Cache};
-use model::{InFlight, InstanceId, Pool, ServiceName, Table, Time};
+use model::{InFlight, InstanceId, Mode, Pool, ServiceName, Table, Time};
 use telemetry::{AccessWriter, Line, Registry};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -76,6 +76,8 @@ pub(crate) struct Worker {
     /// Notified at every tick.
     pub(crate) ticked: Notify,
     warned_ms: Cell<u64>,
+    /// Client connections so far.
+    numbers: Cell<u64>,
     published: RefCell<Cache<Arc<ArcSwap<Table>>, Arc<Table>>>,
     snapshot: RefCell<Rc<Snapshot>>,
     rng: RefCell<fastrand::Rng>,
@@ -183,6 +185,7 @@ impl Worker {
             waiting: RefCell::default(),
             ticked: Notify::new(),
             warned_ms: Cell::new(0),
+            numbers: Cell::new(0),
             published: RefCell::new(published),
             snapshot: RefCell::new(Rc::new(snapshot)),
             rng: RefCell::new(fastrand::Rng::new()),
@@ -213,6 +216,20 @@ impl Worker {
         let is_it = |pool: &Arc<Pool>| pool.slot == slot && pool.service.name == *name;
         let at = snapshot.table.pools.iter().position(is_it)?;
         Some(Place { snapshot, at })
+    }
+
+    /// Where a service in TCP mode is in the newest table.
+    pub(crate) fn place_named(&self, name: &ServiceName) -> Option<Place> {
+        let snapshot = self.snapshot();
+        let is_it = |pool: &Arc<Pool>| pool.service.name == *name && pool.service.mode == Mode::Tcp;
+        let at = snapshot.table.pools.iter().position(is_it)?;
+        Some(Place { snapshot, at })
+    }
+
+    /// A number that no other connection of this worker has had; never 0.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbers.set(self.numbers.get() + 1);
+        self.numbers.get()
     }
 
     pub(crate) fn pick(&self, pool: &Pool, tried: &[u64]) -> Option<InFlight> {

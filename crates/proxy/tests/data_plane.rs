@@ -48,6 +48,10 @@ mod reload;
 mod retries;
 #[path = "data_plane/stale.rs"]
 mod stale;
+#[path = "data_plane/tcp.rs"]
+mod tcp;
+#[path = "data_plane/told.rs"]
+mod told;
 #[path = "data_plane/upgrades.rs"]
 mod upgrades;
 #[path = "data_plane/waiting.rs"]

@@ -59,9 +59,9 @@ macro_rules! metrics {
 
 metrics! {
     REQUESTS: Counter "herder_requests_total" ["service", "status"],
-        "Completed requests by class of the status sent; none where the client got no answer.";
+        "Completed requests by class of the status sent; none without an answer, as in TCP mode.";
     REQUEST_DURATION: Histogram "herder_request_duration_seconds" ["service"],
-        "From the head of a request read to the last byte of its response sent.";
+        "From a request's head read to its response sent; in TCP mode, to an instance reached.";
     REQUESTS_IN_FLIGHT: Gauge "herder_requests_in_flight" ["service"],
         "Requests being served now, waiting ones included.";
     REQUESTS_WAITING: Gauge "herder_requests_waiting" ["service"],

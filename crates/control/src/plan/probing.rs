@@ -23,7 +23,8 @@ pub(super) fn adjustments(service: &ServiceState, leaving: &[&Instance]) -> Vec<
             continue;
         };
         let id = instance.id.clone();
-        if watched.service.health != service.policy.health {
+        let (before, now) = (&watched.service, &service.policy);
+        if before.health != now.health || before.proxy_protocol != now.proxy_protocol {
             actions.push(Action::Forget { id });
             actions.extend(watch(service, instance));
         } else if watched.hasten {

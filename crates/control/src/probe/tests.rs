@@ -5,7 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use model::{Command, Source};
+use model::{Command, Health, Source};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
@@ -89,7 +89,7 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Ask for Rc<Herd> {
-    async fn ask(&self, addr: SocketAddr, _: &Probe) -> io::Result<ProbeOutcome> {
+    async fn ask(&self, addr: SocketAddr, _: &Service) -> io::Result<ProbeOutcome> {
         let _under_way = UnderWay::new(self);
         self.asked.borrow_mut().push((addr, Instant::now()));
         match self.answer.get() {

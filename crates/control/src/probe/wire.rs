@@ -11,8 +11,10 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use model::Probe;
+use model::{Probe, ProxyProtocolOut, Service};
+use proxy_protocol::Version;
 use rustix::io::Errno;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::Ask;
@@ -30,13 +32,16 @@ const AGENT: &str = concat!("herder-probe/", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Wire;
 
 impl Ask for Wire {
-    async fn ask(&self, addr: SocketAddr, probe: &Probe) -> io::Result<ProbeOutcome> {
-        let stream = match TcpStream::connect(addr).await {
+    async fn ask(&self, addr: SocketAddr, service: &Service) -> io::Result<ProbeOutcome> {
+        let mut stream = match TcpStream::connect(addr).await {
             Ok(stream) => stream,
             Err(error) if is_ours(&error) => return Err(error),
             Err(error) => return Ok(ProbeOutcome::Fail(io_text(&error))),
         };
-        Ok(match probe {
+        if let Err(error) = introduce(&mut stream, service.proxy_protocol).await {
+            return Ok(ProbeOutcome::Fail(io_text(&error)));
+        }
+        Ok(match &service.health.probe {
             Probe::Tcp => ProbeOutcome::Pass,
             Probe::Http { path } => match get(stream, addr, path).await {
                 Ok(()) => ProbeOutcome::Pass,
@@ -44,6 +49,18 @@ impl Ask for Wire {
             },
         })
     }
+}
+
+/// Says, to those who want to be told who the client is, that there is none: it is Herder itself.
+async fn introduce(stream: &mut TcpStream, header: ProxyProtocolOut) -> io::Result<()> {
+    let version = match header {
+        ProxyProtocolOut::Off => return Ok(()),
+        ProxyProtocolOut::V1 => Version::V1,
+        ProxyProtocolOut::V2 => Version::V2,
+    };
+    let mut out = Vec::new();
+    proxy_protocol::write(&mut out, version, None);
+    stream.write_all(&out).await
 }
 
 /// Ok for 200 to 399, else what was wrong, as the end of a sentence that begins with the request.
@@ -130,7 +147,8 @@ fn http_text(error: &hyper::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use model::Source;
+    use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -139,8 +157,14 @@ mod tests {
         Probe::Http { path: path.into() }
     }
 
+    fn service(probe: &Probe) -> Service {
+        let mut service = Service::unbounded("shop".parse().unwrap(), Source::Static(Vec::new()));
+        service.health.probe = probe.clone();
+        service
+    }
+
     async fn ask(addr: SocketAddr, probe: &Probe) -> ProbeOutcome {
-        Wire.ask(addr, probe).await.unwrap()
+        Wire.ask(addr, &service(probe)).await.unwrap()
     }
 
     /// An instance that answers every connection with these bytes, and gives back what it was sent
@@ -226,6 +250,30 @@ mod tests {
             "\r\nconnection: close\r\n".to_owned(),
         ] {
             assert!(asked.contains(&header), "{header} in {asked}");
+        }
+    }
+
+    /// Whoever expects a header of each connection gets one, that says that nobody is behind it.
+    #[tokio::test]
+    async fn a_probe_begins_with_the_header_that_connections_begin_with() {
+        let v2 = "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+        for (header, expected) in
+            [(ProxyProtocolOut::V1, "PROXY UNKNOWN\r\n"), (ProxyProtocolOut::V2, v2)]
+        {
+            let (addr, instance) = answering(b"HTTP/1.1 204 X\r\n\r\n".into()).await;
+            let asked = Service { proxy_protocol: header, ..service(&http("/up")) };
+            assert_eq!(Wire.ask(addr, &asked).await.unwrap(), ProbeOutcome::Pass);
+            let heard = instance.await.unwrap();
+            assert!(heard.starts_with(&format!("{expected}GET /up ")), "{heard:?}");
+
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let asked = Service { proxy_protocol: header, ..service(&Probe::Tcp) };
+            let addr = listener.local_addr().unwrap();
+            assert_eq!(Wire.ask(addr, &asked).await.unwrap(), ProbeOutcome::Pass);
+            let mut heard = String::new();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_to_string(&mut heard).await.unwrap();
+            assert_eq!(heard, expected);
         }
     }
 

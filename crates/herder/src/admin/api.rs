@@ -38,6 +38,9 @@ pub(crate) struct Listener {
     pub(crate) name: String,
     /// Where it really listens: a port 0 is resolved.
     pub(crate) address: String,
+    /// The service that every connection is carried to as it is; absent where requests are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tcp: Option<String>,
 }
 
 /// One service.
@@ -274,6 +277,16 @@ impl Service {
             rollout: view.rollout.as_ref().map(Rollout::of),
             backoff: view.backoff.as_ref().map(|backoff| Backoff::of(backoff, now)),
             instances: view.instances.iter().map(|inst| Instance::of(inst, now)).collect(),
+        }
+    }
+}
+
+impl Listener {
+    /// Where it accepts and what, on one line: a URL, or an address and a service.
+    pub(crate) fn place(&self) -> String {
+        match &self.tcp {
+            None => format!("http://{}", self.address),
+            Some(service) => format!("tcp://{}, carried to {service}", self.address),
         }
     }
 }

@@ -44,7 +44,8 @@ impl Stage {
         let control = control.unwrap();
         control.handle.configure(shop()).await.unwrap();
         let (ask, asks) = mpsc::channel(ASKS_MAX);
-        let listener = Listener { name: "web".to_owned(), address: "127.0.0.1:8080".to_owned() };
+        let listener =
+            Listener { name: "web".to_owned(), address: "127.0.0.1:8080".to_owned(), tcp: None };
         let herd = Herd {
             control: control.handle.clone(),
             asks: ask,

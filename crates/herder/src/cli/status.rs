@@ -78,7 +78,7 @@ fn heading(status: &api::Status, paint: Paint) -> String {
     }
     text.push('\n');
     for listener in &status.listeners {
-        text.push_str(&format!("{} http://{}\n", listener.name, listener.address));
+        text.push_str(&format!("{} {}\n", listener.name, listener.place()));
     }
     text
 }
@@ -262,10 +262,18 @@ mod tests {
             file: Some("herder.toml".to_owned()),
             stopping: false,
             table_version: 7,
-            listeners: vec![Listener {
-                name: "web".to_owned(),
-                address: "127.0.0.1:8080".to_owned(),
-            }],
+            listeners: vec![
+                Listener {
+                    name: "db".to_owned(),
+                    address: "127.0.0.1:5432".to_owned(),
+                    tcp: Some("postgres".to_owned()),
+                },
+                Listener {
+                    name: "web".to_owned(),
+                    address: "127.0.0.1:8080".to_owned(),
+                    tcp: None,
+                },
+            ],
             services: vec![Service {
                 name: "shop".to_owned(),
                 desired: 3,
@@ -302,6 +310,7 @@ mod tests {
     fn the_whole_screen() {
         let expected = "\
 herder 0.1.0, pid 4711, up 3m12s, herder.toml
+db tcp://127.0.0.1:5432, carried to postgres
 web http://127.0.0.1:8080
 
 SERVICE  READY  DESIRED  MIN  MAX  BALANCE      REQ/S     P50   P99

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use control::{Order, View};
-use model::{Desired, Service, ServiceName};
+use model::{Desired, Mode, Service, ServiceName};
 use proxy::Proxy;
 use telemetry::{AccessLog, Gauges, Registry};
 use tokio::sync::{mpsc, watch};
@@ -211,6 +211,7 @@ impl Running {
         let listener = |(name, addr): &(Box<str>, SocketAddr)| Listener {
             name: name.to_string(),
             address: addr.to_string(),
+            tcp: carried_to(&urls, name).map(ToString::to_string),
         };
         self.listeners.send_replace(addresses.iter().map(listener).collect());
         self.drain_max = drain_max;
@@ -310,8 +311,8 @@ impl Running {
     }
 
     fn greet(&self) {
-        for Listener { name, address } in self.listeners.borrow().iter() {
-            tracing::info!("listening on {name}: http://{address}");
+        for listener in self.listeners.borrow().iter() {
+            tracing::info!("listening on {}: {}", listener.name, listener.place());
         }
         if let Some(addr) = self.admin.as_ref().and_then(Admin::tcp) {
             tracing::info!("admin, read-only: http://{addr}/v1/status and http://{addr}/metrics");
@@ -322,25 +323,39 @@ impl Running {
 }
 
 /// Where each service is reached, as far as one address can say it: its first route at the first
-/// listener.
+/// listener that takes requests, or the first listener that carries connections to it.
 fn reached_at(
     desired: &Desired,
     addresses: &[(Box<str>, SocketAddr)],
 ) -> BTreeMap<ServiceName, String> {
-    let Some((_, addr)) = addresses.first() else { return BTreeMap::new() };
+    let first = |tcp: Option<&ServiceName>| {
+        let mut found = addresses.iter().filter(|(name, _)| carried_to(desired, name) == tcp);
+        found.next().map(|&(_, addr)| connectable(addr))
+    };
+    let reached = |service: &Service| match service.mode {
+        Mode::Http => url(service, first(None)?),
+        Mode::Tcp => Some(format!("tcp://{}", first(Some(&service.name))?)),
+    };
     let services = desired.services.iter();
-    services.filter_map(|(name, service)| Some((name.clone(), url(service, *addr)?))).collect()
+    services.filter_map(|(name, service)| Some((name.clone(), reached(service)?))).collect()
 }
 
-fn url(service: &Service, addr: SocketAddr) -> Option<String> {
-    let route = service.routes.first()?;
-    let mut reached = addr;
-    if addr.ip().is_unspecified() {
-        reached.set_ip(match addr {
-            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
+/// The service that a listener carries its connections to.
+fn carried_to<'a>(desired: &'a Desired, listener: &str) -> Option<&'a ServiceName> {
+    desired.listeners.get(listener)?.tcp.as_ref()
+}
+
+/// The address that one can connect to from this machine.
+fn connectable(addr: SocketAddr) -> SocketAddr {
+    match addr {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, v4.port()).into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
+        addr => addr,
     }
+}
+
+fn url(service: &Service, reached: SocketAddr) -> Option<String> {
+    let route = service.routes.first()?;
     let path = route.path.trim_end_matches('/');
     Some(match &route.host {
         Some(host) => format!("http://{host}{path} at {reached}"),

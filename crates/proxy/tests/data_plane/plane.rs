@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{
-    Algorithm, Endpoint, HostPattern, HttpPolicy, Listener, ListenerLimits, Networks, Pool, Route,
-    Service, ServiceName, Source, Table,
+    Algorithm, Endpoint, HostPattern, HttpPolicy, Listener, ListenerLimits, Mode, Networks, Pool,
+    ProxyProtocolOut, Route, Service, Source, Table,
 };
 use proxy::{Proxy, Settings};
 use serde_json::Value;
@@ -25,6 +25,8 @@ pub(crate) struct Setup {
     pub(crate) policy: HttpPolicy,
     pub(crate) algorithm: Algorithm,
     pub(crate) has_access_log: bool,
+    pub(crate) mode: Mode,
+    pub(crate) proxy_protocol: ProxyProtocolOut,
 }
 
 /// A data plane that runs. Dropping it stops it.
@@ -34,6 +36,8 @@ pub(crate) struct Plane {
     listener: Listener,
     policy: HttpPolicy,
     algorithm: Algorithm,
+    mode: Mode,
+    proxy_protocol: ProxyProtocolOut,
     turn: Arc<AtomicU64>,
     versions: AtomicU64,
     keys: AtomicU64,
@@ -85,6 +89,8 @@ impl Default for Setup {
             },
             algorithm: Algorithm::RoundRobin,
             has_access_log: false,
+            mode: Mode::Http,
+            proxy_protocol: ProxyProtocolOut::Off,
         }
     }
 }
@@ -104,15 +110,17 @@ impl Setup {
             access: access.clone(),
             unreachable: Arc::new(move |id| reports.lock().unwrap().push(id.to_string())),
         };
+        let mut listener = listener("web", "127.0.0.1:0".parse().unwrap(), &self.limits);
+        listener.trusted_proxies = self.trusted_proxies;
+        listener.tcp = (self.mode == Mode::Tcp).then(|| "shop".parse().unwrap());
         let plane = Plane {
             proxy: proxy::spawn(&settings).unwrap(),
             registry,
-            listener: Listener {
-                trusted_proxies: self.trusted_proxies,
-                ..listener("web", "127.0.0.1:0".parse().unwrap(), &self.limits)
-            },
+            listener,
             policy: self.policy,
             algorithm: self.algorithm,
+            mode: self.mode,
+            proxy_protocol: self.proxy_protocol,
             turn: Arc::default(),
             versions: AtomicU64::new(1),
             keys: AtomicU64::new(1),
@@ -176,12 +184,14 @@ impl Plane {
     pub(crate) fn publish_as(&self, name: &str, endpoints: &[Arc<Endpoint>]) {
         let route = Route { host: HostPattern::Any, path: "/".into(), pool: 0 };
         let selector = balance::selector(self.algorithm, endpoints, &self.turn);
-        let pool = Pool {
-            service: Arc::new(service(name.parse().unwrap(), self.policy)),
-            slot: 0,
-            endpoints: endpoints.to_vec(),
-            selector,
+        let service = Service {
+            http: self.policy,
+            mode: self.mode,
+            proxy_protocol: self.proxy_protocol,
+            ..Service::unbounded(name.parse().unwrap(), Source::Static(Vec::new()))
         };
+        let pool =
+            Pool { service: Arc::new(service), slot: 0, endpoints: endpoints.to_vec(), selector };
         self.publish_table(vec![route], vec![Arc::new(pool)]);
     }
 
@@ -244,7 +254,3 @@ pub(crate) fn by_name(
 
 /// Short, for the timeout that a test is about.
 pub(crate) const SOON: Duration = Duration::from_millis(100);
-
-fn service(name: ServiceName, http: HttpPolicy) -> Service {
-    Service { http, ..Service::unbounded(name, Source::Static(Vec::new())) }
-}

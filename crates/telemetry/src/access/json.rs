@@ -30,8 +30,13 @@ pub(super) fn write(out: &mut Vec<u8>, clock: &mut Clock, line: &Line<'_>) {
     string(out, b",\"method\":", filled(line.method));
     string(out, b",\"target\":", filled(line.target));
     string(out, b",\"host\":", filled(line.host));
-    number(out, b",\"version\":\"HTTP/1.", line.version.into());
-    number(out, b"\",\"status\":", line.status.into());
+    if line.method.is_empty() {
+        out.extend_from_slice(b",\"version\":null");
+    } else {
+        number(out, b",\"version\":\"HTTP/1.", line.version.into());
+        out.push(b'"');
+    }
+    number(out, b",\"status\":", line.status.into());
     number(out, b",\"bytes_in\":", line.bytes_in);
     number(out, b",\"bytes_out\":", line.bytes_out);
     number(out, b",\"attempts\":", line.attempts.into());

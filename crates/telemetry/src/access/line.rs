@@ -1,4 +1,4 @@
-//! One request as the access log sees it.
+//! One request, or one connection that was carried, as the access log sees it.
 //! Borrowed from the worker; nothing here is stored.
 
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ pub struct Line<'a> {
     pub target: &'a [u8],
     /// The host that was asked for, with its port if it had one; empty when none was.
     pub host: &'a [u8],
-    /// The minor version of HTTP/1.
+    /// The minor version of HTTP/1; of no meaning without a method.
     pub version: u8,
     /// The status sent to the client; 0 when none was.
     pub status: u16,

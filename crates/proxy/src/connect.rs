@@ -1,0 +1,82 @@
+//! One new connection to an endpoint: timed, counted, and told who the client is.
+//! It does not choose the endpoint, and does not try another.
+
+use std::io;
+use std::time::Instant;
+
+use model::{InFlight, ProxyProtocolOut, Service};
+use proxy_protocol::{Addresses, Version};
+
+use crate::error::Error;
+use crate::idle::Link;
+use crate::record::Record;
+use crate::snapshot::Place;
+use crate::socket::keep_alive;
+use crate::timers::Deadline;
+use crate::worker::Worker;
+
+/// Opens a connection for a request, or a client connection, that is in flight at its endpoint.
+///
+/// # Errors
+/// That of the table for what the kernel says.
+pub(crate) async fn connect(
+    worker: &Worker,
+    place: &Place,
+    begun: &InFlight,
+    deadline: &Deadline,
+    record: &mut Record,
+) -> Result<Link, Error> {
+    let began = Instant::now();
+    let service = &place.pool().service;
+    let mut opened = open(begun, service, deadline).await;
+    record.connecting += began.elapsed();
+    if let Ok(link) = &mut opened {
+        place.series().worker(worker.number).connect();
+        if let Some(age_max) = service.http.connection_age_max {
+            link.retires_ms = worker.about(age_max);
+        }
+    }
+    opened.map_err(|cause| {
+        let error = match connect_error(&cause) {
+            Error::ConnectTimeout => Error::ConnectTimeout.or_greater(deadline.why()),
+            error => error,
+        };
+        if error == Error::ConnectFailed && worker.may_warn() {
+            let endpoint = begun.endpoint();
+            tracing::warn!(instance = %endpoint.id, addr = %endpoint.addr, error = %cause,
+                "no connection to the instance could be opened");
+        }
+        error
+    })
+}
+
+async fn open(begun: &InFlight, service: &Service, deadline: &Deadline) -> io::Result<Link> {
+    let mut link = Link::open(begun.endpoint(), service.http.timeout_connect, deadline).await?;
+    if service.http.keepalive.is_some() {
+        keep_alive(&link.stream, service.http.keepalive)?;
+    }
+    link.greeting = service.proxy_protocol;
+    Ok(link)
+}
+
+/// Writes the header that connections to the instances of a service begin with, if they do.
+pub(crate) fn introduce(out: &mut Vec<u8>, header: ProxyProtocolOut, ends: Addresses) {
+    let version = match header {
+        ProxyProtocolOut::Off => return,
+        ProxyProtocolOut::V1 => Version::V1,
+        ProxyProtocolOut::V2 => Version::V2,
+    };
+    proxy_protocol::write(out, version, Some(ends));
+}
+
+fn connect_error(cause: &io::Error) -> Error {
+    use io::ErrorKind as Kind;
+    match cause.kind() {
+        Kind::ConnectionRefused
+        | Kind::ConnectionReset
+        | Kind::HostUnreachable
+        | Kind::NetworkUnreachable => Error::ConnectRefused,
+        Kind::TimedOut => Error::ConnectTimeout,
+        _ => Error::ConnectFailed,
+    }
+}
