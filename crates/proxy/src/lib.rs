@@ -16,6 +16,7 @@ mod handle;
 mod idle;
 mod introduced;
 mod listen;
+mod phase;
 mod pump;
 mod record;
 mod reply;

@@ -25,6 +25,7 @@ pub(crate) struct Setup {
     pub(crate) policy: HttpPolicy,
     pub(crate) algorithm: Algorithm,
     pub(crate) has_access_log: bool,
+    pub(crate) access_one_in: u32,
 }
 
 /// A data plane that runs. Dropping it stops it.
@@ -85,6 +86,7 @@ impl Default for Setup {
             },
             algorithm: Algorithm::RoundRobin,
             has_access_log: false,
+            access_one_in: 1,
         }
     }
 }
@@ -102,6 +104,7 @@ impl Setup {
             workers: self.workers,
             registry: Arc::clone(&registry),
             access: access.clone(),
+            access_one_in: self.access_one_in.try_into().unwrap(),
             unreachable: Arc::new(move |id| reports.lock().unwrap().push(id.to_string())),
         };
         let plane = Plane {
