@@ -123,6 +123,9 @@ pub(crate) type SpliceMin = OrUnlimited<Size<{ 64 * KIB }, KIB, TIB>>;
 /// Applications that keep a WebSocket open send something more often, as browsers' proxies ask for.
 pub(crate) type TimeoutTunnel = Period<H, 100, { 168 * H }>;
 
+/// Every request; a sample is for those whose disk does not keep up.
+pub(crate) type AccessOneIn = Count<1, 1, 1_000_000>;
+
 /// What a crash prints: a stack trace fits.
 pub(crate) type LinesMax = Count<50, 0, 10_000>;
 /// Hours of a calm herd, at about 300 bytes each.

@@ -5,7 +5,7 @@ mod across;
 mod carried;
 mod service;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,7 +14,9 @@ use model::{Desired, ListenerLimits, ProxyProtocolIn};
 use crate::defaults;
 use crate::report::Report;
 use crate::schema::text::Text;
-use crate::schema::{self, AccessForm, AccessFormat, Config, Listener, LogFormat as WrittenFormat};
+use crate::schema::{
+    self, Access, AccessForm, AccessFormat, Config, Listener, LogFormat as WrittenFormat,
+};
 use crate::settings::{AccessLog, LogFormat, Resolved, Settings};
 use crate::tree::join;
 
@@ -107,24 +109,31 @@ fn settings(written: &Config) -> Settings {
         journal_max: written.journal.entries_max.get(),
         lines_max: written.instances.lines_max.get(),
         access_log: access_log(written.log.access.as_ref()),
-        log_format: match written.log.format {
-            WrittenFormat::Text => LogFormat::Text,
-            WrittenFormat::Json => LogFormat::Json,
-        },
+        log_format: log_format(written.log.format),
     }
 }
 
-fn access_log(written: Option<&AccessForm>) -> AccessLog {
-    match written {
-        None | Some(AccessForm::Format(AccessFormat::Off)) => AccessLog::Off,
-        Some(AccessForm::Format(AccessFormat::Text)) => AccessLog::Text { path: None },
-        Some(AccessForm::Format(AccessFormat::Json)) => AccessLog::Json { path: None },
-        Some(AccessForm::Table(table)) => {
-            let path = table.path.as_ref().map(|Text { value, .. }| PathBuf::from(&value.0));
-            match table.format {
-                WrittenFormat::Text => AccessLog::Text { path },
-                WrittenFormat::Json => AccessLog::Json { path },
-            }
+fn access_log(written: Option<&AccessForm>) -> Option<AccessLog> {
+    let table = match written {
+        None | Some(AccessForm::Format(AccessFormat::Off)) => return None,
+        Some(AccessForm::Format(AccessFormat::Text)) => {
+            &Access { format: WrittenFormat::Text, ..Access::default() }
         }
+        Some(AccessForm::Format(AccessFormat::Json)) => {
+            &Access { format: WrittenFormat::Json, ..Access::default() }
+        }
+        Some(AccessForm::Table(table)) => table,
+    };
+    Some(AccessLog {
+        format: log_format(table.format),
+        path: table.path.as_ref().map(|Text { value, .. }| PathBuf::from(&value.0)),
+        one_in: NonZeroU32::new(table.one_in.get()).expect("the range of the key begins at 1"),
+    })
+}
+
+fn log_format(written: WrittenFormat) -> LogFormat {
+    match written {
+        WrittenFormat::Text => LogFormat::Text,
+        WrittenFormat::Json => LogFormat::Json,
     }
 }

@@ -206,4 +206,7 @@ pub(crate) struct Access {
     /// The file, which is appended to. Absent: standard output.
     #[schemars(example = &"/var/log/herder/access.log")]
     pub path: Option<Text<Filled>>,
+    /// One in so many of the requests that end well is written, drawn at random. Every request with
+    /// an error, or a status of 500 and more, is.
+    pub one_in: defaults::AccessOneIn,
 }

@@ -2,7 +2,7 @@
 //! takes a restart. Everything is resolved: no default is left to anybody else.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 /// Everything a configuration says.
@@ -29,28 +29,21 @@ pub struct Settings {
     pub journal_max: usize,
     /// Last lines kept per instance; older ones are dropped.
     pub lines_max: usize,
-    /// One line per request.
-    pub access_log: AccessLog,
+    /// One line per request, if there is to be one.
+    pub access_log: Option<AccessLog>,
     /// How Herder's own log is written.
     pub log_format: LogFormat,
 }
 
-/// Whether there is a line per request, and where. Without a path it goes to standard output.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum AccessLog {
-    /// There is none.
-    #[default]
-    Off,
-    /// For people.
-    Text {
-        /// The file, which is appended to.
-        path: Option<PathBuf>,
-    },
-    /// For programs, one object per line.
-    Json {
-        /// The file, which is appended to.
-        path: Option<PathBuf>,
-    },
+/// One line per request: how, where and of which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    /// How a line is written.
+    pub format: LogFormat,
+    /// The file, which is appended to; standard output when absent.
+    pub path: Option<PathBuf>,
+    /// One in so many of the requests that end well has a line, and all others.
+    pub one_in: NonZeroU32,
 }
 
 /// How a log is written.

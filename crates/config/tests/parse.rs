@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +67,7 @@ fn three_lines_are_a_complete_file() {
     assert_eq!(settings.admin_bind, Some(addr("127.0.0.1:7070")));
     assert_eq!((settings.workers, settings.admin_socket), (None, None));
     assert_eq!((settings.ports, settings.journal_max), ((20_000, 29_999), 1000));
-    assert_eq!((settings.access_log, settings.log_format), (AccessLog::Off, LogFormat::Text));
+    assert_eq!((settings.access_log, settings.log_format), (None, LogFormat::Text));
 }
 
 #[test]
@@ -164,13 +165,15 @@ fn settings_can_be_turned_off_and_moved() {
     let settings =
         |text: &str| parse(&format!("{text}\n[service.shop]\nrun = \"node\"\n")).settings;
     assert_eq!(settings("[admin]\nbind = \"off\"").admin_bind, None);
-    assert_eq!(settings("[log]\naccess = \"off\"").access_log, AccessLog::Off);
-    assert_eq!(settings("[log]\naccess = \"text\"").access_log, AccessLog::Text { path: None });
-    let path = Some("/a.log".into());
-    assert_eq!(
-        settings("[log.access]\nformat = \"json\"\npath = \"/a.log\"").access_log,
-        AccessLog::Json { path }
-    );
+    assert_eq!(settings("[log]\naccess = \"off\"").access_log, None);
+    let log = |format, path: Option<&str>, one_in| {
+        let one_in = NonZeroU32::new(one_in).unwrap();
+        Some(AccessLog { format, path: path.map(Into::into), one_in })
+    };
+    let short = settings("[log]\naccess = \"text\"").access_log;
+    assert_eq!(short, log(LogFormat::Text, None, 1));
+    let long = "[log.access]\nformat = \"json\"\npath = \"/a.log\"\none_in = 100";
+    assert_eq!(settings(long).access_log, log(LogFormat::Json, Some("/a.log"), 100));
 }
 
 #[test]

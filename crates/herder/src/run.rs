@@ -11,7 +11,7 @@ mod signals;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -115,11 +115,13 @@ pub(crate) async fn start(options: Options) -> Result<Running, Failure> {
         listen(options.admin.unwrap_or(settings.admin_bind.map_or(AdminBind::Off, AdminBind::At)))?;
     let workers = settings.workers.map_or_else(cores, Ok)?.get();
     let registry = Registry::new(workers, proxy::ERROR_LABELS);
-    let access = open_access(&settings.access_log)?;
+    let wanted = settings.access_log.as_ref();
+    let access = wanted.map(open_access).transpose()?;
     let data_plane = proxy::Settings {
         workers,
         registry: Arc::clone(&registry),
         access: access.clone(),
+        access_one_in: wanted.map_or(NonZeroU32::MIN, |log| log.one_in),
         unreachable: Arc::new(|_| {}),
     };
     let (proxy, control) = wire(&settings, data_plane, options.output)?;
@@ -174,19 +176,18 @@ fn wire(
     Ok((proxy, control))
 }
 
-/// The access log, if there is to be one.
-fn open_access(wanted: &config::AccessLog) -> Result<Option<Arc<AccessLog>>, Failure> {
-    let (format, path) = match wanted {
-        config::AccessLog::Off => return Ok(None),
-        config::AccessLog::Text { path } => (Format::Text, path),
-        config::AccessLog::Json { path } => (Format::Json, path),
+/// The access log.
+fn open_access(wanted: &config::AccessLog) -> Result<Arc<AccessLog>, Failure> {
+    let format = match wanted.format {
+        config::LogFormat::Text => Format::Text,
+        config::LogFormat::Json => Format::Json,
     };
-    let sink = path.clone().map_or(telemetry::Sink::Stdout, telemetry::Sink::File);
+    let sink = wanted.path.clone().map_or(telemetry::Sink::Stdout, telemetry::Sink::File);
     let opened = AccessLog::open(format, sink).map_err(|error| {
         Failure::new(format!("the access log could not be opened: {error}"))
             .hint("name a file that may be written to in `log.access`, or leave it out")
     })?;
-    Ok(Some(Arc::new(opened)))
+    Ok(Arc::new(opened))
 }
 
 fn open_log(log: Log, format: config::LogFormat) -> Result<(), Failure> {

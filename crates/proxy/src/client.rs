@@ -271,24 +271,36 @@ impl<C: Stream> Client<C> {
         }
     }
 
-    /// Writes what is in `down_out`. False when the client does not take it.
-    pub(crate) async fn flush(&mut self) -> bool {
+    /// Whether the head stays in the buffer until the request is answered. Behind one with a body,
+    /// or with a switch of protocols, the buffer is used for what follows.
+    pub(crate) fn keeps_head(&self) -> bool {
+        self.head.framing() == Framing::None && !self.head.wants_upgrade()
+    }
+
+    /// Keeps the head for the access log.
+    pub(crate) fn copy_head(&mut self) {
+        self.head_copy.clear();
+        self.head_copy.extend_from_slice(&self.input.unread()[..self.head.len()]);
+    }
+
+    /// Writes what is in `down_out`; fewer bytes than there are when the client does not take them.
+    pub(crate) async fn flush(&mut self) -> usize {
         self.deadline.set(self.listener.limits.timeout_idle);
         let mut written = 0;
-        let is_written = poll_fn(|cx| {
+        poll_fn(|cx| {
             while written < self.down_out.len() {
                 match Pin::new(&mut self.stream).poll_write(cx, &self.down_out[written..]) {
                     Poll::Ready(Ok(bytes)) if bytes > 0 => written += bytes,
-                    Poll::Ready(_) => return Poll::Ready(false),
-                    Poll::Pending if self.deadline.has_passed(cx) => return Poll::Ready(false),
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending if self.deadline.has_passed(cx) => return Poll::Ready(()),
                     Poll::Pending => return Poll::Pending,
                 }
             }
-            Poll::Ready(true)
+            Poll::Ready(())
         })
         .await;
         self.down_out.clear();
-        is_written
+        written
     }
 
     /// Says that nothing more comes, then reads for a while what the client still sends: closing

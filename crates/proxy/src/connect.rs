@@ -9,6 +9,7 @@ use proxy_protocol::{Addresses, Version};
 
 use crate::error::Error;
 use crate::idle::Link;
+use crate::phase::Phase;
 use crate::record::Record;
 use crate::snapshot::Place;
 use crate::socket::keep_alive;
@@ -27,6 +28,7 @@ pub(crate) async fn connect(
     record: &mut Record,
 ) -> Result<Link, Error> {
     let began = Instant::now();
+    record.phase = Phase::Connect;
     let service = &place.pool().service;
     let mut opened = open(begun, service, deadline).await;
     record.connecting += began.elapsed();

@@ -141,6 +141,18 @@ impl Error {
         self.row().blame
     }
 
+    /// Who ended the request. What is wrong with a request is the client's doing, and refusing it
+    /// is Herder's.
+    pub(crate) fn ended_by(self) -> &'static str {
+        match (self, self.blame()) {
+            (Error::Malformed(_) | Error::NoRoute | Error::BodyTooLarge, _) => "herder",
+            (Error::BadProxyHeader | Error::TooManyConnections, _) => "herder",
+            (_, Blame::Client) => "client",
+            (_, Blame::Instance) => "instance",
+            (_, Blame::Herder) => "herder",
+        }
+    }
+
     pub(crate) fn status(self) -> u16 {
         self.row().status
     }

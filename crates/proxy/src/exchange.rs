@@ -19,6 +19,7 @@ use crate::discard::is_small;
 use crate::error::Error;
 use crate::exchange::patience::{Late, Party, Patience};
 use crate::idle::{Link, RESPONSE_HEAD_BYTES_MAX};
+use crate::phase::Phase;
 use crate::pump::{Broken, Frames, Pump, Waits};
 use crate::stream::Stream;
 use crate::worker::Worker;
@@ -47,6 +48,8 @@ pub(crate) struct Exchange<'a, C> {
     pub(crate) is_ahead: bool,
     /// Whether the client was asked for its body with a `100 Continue`.
     pub(crate) was_asked: &'a mut bool,
+    /// Told how far it was if it fails.
+    pub(crate) phase: &'a mut Phase,
 }
 
 /// What the request decides about the response.
@@ -117,7 +120,8 @@ impl<C: Stream> Exchange<'_, C> {
             loop {
                 let party = match self.poll(cx, &mut state, &mut sent) {
                     Poll::Ready(result) => {
-                        return Poll::Ready(result.map_err(|error| self.failure(state, error)));
+                        let failed = |error| self.failure(state, sent, error);
+                        return Poll::Ready(result.map_err(failed));
                     }
                     Poll::Pending => self.party(state, sent),
                 };
@@ -125,7 +129,7 @@ impl<C: Stream> Exchange<'_, C> {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Late::Ask) => self.ask(),
                     Poll::Ready(Late::Fail(error)) => {
-                        return Poll::Ready(Err(self.failure(state, error)));
+                        return Poll::Ready(Err(self.failure(state, sent, error)));
                     }
                 }
             }
@@ -133,7 +137,12 @@ impl<C: Stream> Exchange<'_, C> {
         .await
     }
 
-    fn failure(&self, state: State, error: Error) -> Failure {
+    fn failure(&mut self, state: State, sent: Sent, error: Error) -> Failure {
+        *self.phase = match (state, sent) {
+            (State::Body { .. }, _) => Phase::Body,
+            (State::Head, Sent::Partly) => Phase::Request,
+            (State::Head, Sent::All | Sent::Stuck) => Phase::Response,
+        };
         Failure { error, is_answered: self.is_answered(state) }
     }
 

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::exchange::patience::Patience;
 use crate::exchange::{Asked, Exchange, Exchanged, Failure};
 use crate::idle::{ANYBODY, Link, Parking};
+use crate::phase::Phase;
 use crate::pump::{Broken, Frames, Pump};
 use crate::record::Record;
 use crate::snapshot::Place;
@@ -74,6 +75,7 @@ impl Attempt<'_> {
     /// Carries what follows a switch of protocols, until it ends.
     async fn carry<C: Stream>(&self, client: &mut Client<C>, link: &mut Link, record: &mut Record) {
         client.consume_head();
+        record.phase = Phase::Tunnel;
         let tunnel = Tunnel {
             client: &mut client.stream,
             client_in: &mut client.input,
@@ -126,6 +128,7 @@ impl Attempt<'_> {
         if link.greeting != ProxyProtocolOut::Off {
             introduce(&mut up.out, std::mem::take(&mut link.greeting), client.ends());
         }
+        record.phase = Phase::Request;
         let result = match self.prepare(client, &mut up, policy) {
             Err(error) => Err(Failure { error, is_answered: false }),
             Ok(()) => {
@@ -148,6 +151,7 @@ impl Attempt<'_> {
                     worker: self.worker,
                     is_ahead,
                     was_asked: &mut client.was_asked,
+                    phase: &mut record.phase,
                 };
                 let result = exchange.run().await;
                 if !up.is_done() {
@@ -157,7 +161,7 @@ impl Attempt<'_> {
             }
         };
         record.bytes_in += up.data_bytes();
-        record.bytes_out += down.bytes_written;
+        record.bytes_out += down.bytes_sent();
         record.status = client.response.status();
         client.body_left = up.give_up(&mut client.input);
         client.up_out = up.into_out();

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub registry: Arc<Registry>,
     /// Where requests are logged, if they are.
     pub access: Option<Arc<AccessLog>>,
+    /// One in so many of the requests that end well is logged, by chance. All others are.
+    pub access_one_in: NonZeroU32,
     /// Told of an instance that refuses connections. Must not block.
     pub unreachable: Arc<dyn Fn(&InstanceId) + Send + Sync>,
 }
@@ -78,6 +81,7 @@ pub fn spawn(settings: &Settings) -> io::Result<Proxy> {
             published: Arc::clone(&published.table),
             changes: published.changes.subscribe(),
             access: settings.access.as_ref().map(|log| log.writer()),
+            access_one_in: settings.access_one_in,
             unreachable: Arc::clone(&settings.unreachable),
             orders: orders.subscribe(),
             accepting: Arc::clone(&accepting),

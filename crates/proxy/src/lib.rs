@@ -17,6 +17,7 @@ mod handle;
 mod idle;
 mod introduced;
 mod listen;
+mod phase;
 mod pump;
 mod record;
 mod reply;

@@ -122,6 +122,11 @@ impl Pump {
         self.out
     }
 
+    /// Bytes that the receiver has got.
+    pub(crate) fn bytes_sent(&self) -> u64 {
+        self.bytes_written + u64::try_from(self.written).unwrap_or(0)
+    }
+
     /// Whether the receiver has got a part of what is in `out`, and not all of it.
     pub(crate) fn is_torn(&self) -> bool {
         self.written > 0

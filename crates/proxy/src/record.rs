@@ -10,6 +10,7 @@ use telemetry::{Line, Sample, ServiceSeries};
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::phase::Phase;
 use crate::worker::Worker;
 
 /// One request, as it will be recorded.
@@ -28,6 +29,9 @@ pub(crate) struct Record {
     pub(crate) error: Option<Error>,
     /// In TCP mode: until a connection to an instance stood, or none could be had.
     reached: Option<Duration>,
+    pub(crate) phase: Phase,
+    /// Whether it has a line in the access log even if it ends well.
+    pub(crate) is_sampled: bool,
 }
 
 /// Who asked, for the access log.
@@ -58,6 +62,8 @@ impl Record {
             bytes_out: 0,
             error: None,
             reached: None,
+            phase: Phase::Head,
+            is_sampled: true,
         }
     }
 
@@ -65,6 +71,11 @@ impl Record {
     /// that says nothing about Herder or the instance.
     pub(crate) fn reached(&mut self) {
         self.reached = Some(self.began_at.elapsed());
+    }
+
+    /// Whether it has a line in the access log, if there is one.
+    pub(crate) fn is_logged(&self) -> bool {
+        self.is_sampled || self.error.is_some() || self.status >= 500
     }
 
     /// Counts the request, and writes its line if there is an access log. Without `series` no
@@ -90,7 +101,7 @@ impl Record {
         } else if let Some(error) = self.error {
             worker.registry.process().worker(worker.number).error(error.index());
         }
-        if worker.has_access_log() {
+        if worker.has_access_log() && self.is_logged() {
             self.log(&asker(client), worker, series.map_or("", |(_, name)| name), duration);
         }
     }
@@ -117,6 +128,8 @@ impl Record {
                 .map_or(0, |(heard, sent)| whole_us(heard.duration_since(sent))),
             total_us: whole_us(duration),
             error: self.error.map(Error::label),
+            ended_by: self.error.map(Error::ended_by),
+            phase: self.error.map(|_| self.phase.text()),
             request_id: asker.request_id,
             user_agent: asker.user_agent,
             referer: asker.referer,

@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::error::{Blame, Error, Retry};
 use crate::exchange::{Asked, Exchanged, Failure};
 use crate::forward::Attempt;
+use crate::phase::Phase;
 use crate::record::Record;
 use crate::reply::Reply;
 use crate::route::route;
@@ -54,7 +55,11 @@ where
 {
     let mut record = Record::begin();
     client.served += 1;
+    record.is_sampled = worker.samples();
     worker.name_request(client);
+    if worker.has_access_log() && (record.is_sampled || !client.keeps_head()) {
+        client.copy_head();
+    }
     if client.is_trusted {
         client.address = client.claims().map_or(client.peer, |claims| claims.client());
     }
@@ -103,13 +108,16 @@ where
     }
     let _in_service = InService::begin(place, worker.number);
     let mut tried = Vec::new();
-    let mut failed: Option<Failure> = None;
+    let mut failed: Option<(Failure, Phase)> = None;
     loop {
         let begun = match pick(client, worker, place, &tried, record).await {
             Ok(begun) => begun,
             Err(error) => {
-                let failure = failed.filter(|_| !error.ends_request());
-                return Err(failure.unwrap_or(Failure { error, is_answered: false }));
+                let Some((failure, phase)) = failed.filter(|_| !error.ends_request()) else {
+                    return Err(Failure { error, is_answered: false });
+                };
+                record.phase = phase;
+                return Err(failure);
             }
         };
         if record.attempts > 0 {
@@ -127,7 +135,7 @@ where
             return Err(failure);
         }
         tried.push(begun.endpoint().key);
-        failed = Some(failure);
+        failed = Some((failure, record.phase));
     }
 }
 
@@ -146,6 +154,7 @@ where
         return Ok(begun);
     }
     let since = Instant::now();
+    record.phase = Phase::Wait;
     // Apart, so that the waiting of a few does not make every connection larger.
     let found = Box::pin(wait(client, worker, place, tried)).await;
     record.waited += since.elapsed();
@@ -185,6 +194,10 @@ async fn settle<C>(
 where
     C: Stream,
 {
+    record.error = result.err().map(|failure| failure.error).or(record.error);
+    if worker.has_access_log() && client.has_head && !record.is_sampled && record.is_logged() {
+        client.copy_head();
+    }
     client.consume_head();
     let failure = match result {
         Ok(exchanged) => {
@@ -199,7 +212,6 @@ where
         }
         Err(failure) => failure,
     };
-    record.error = Some(failure.error);
     if failure.is_answered {
         return After::Close;
     }
@@ -244,6 +256,8 @@ where
         head_only: client.head.method() == Method::Head,
     };
     reply.write(&mut client.down_out);
-    record.bytes_out += u64::try_from(client.down_out.len()).unwrap_or(0);
-    if client.flush().await { then } else { After::Close }
+    let bytes = client.down_out.len();
+    let written = client.flush().await;
+    record.bytes_out += u64::try_from(written).unwrap_or(0);
+    if written == bytes { then } else { After::Close }
 }

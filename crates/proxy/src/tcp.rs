@@ -11,6 +11,7 @@ use crate::client::Client;
 use crate::connect::{connect, introduce};
 use crate::error::Error;
 use crate::idle::Link;
+use crate::phase::Phase;
 use crate::record::Record;
 use crate::serve::{blame, pick};
 use crate::snapshot::{InService, Place};
@@ -21,6 +22,7 @@ use crate::worker::Worker;
 /// sides is ended for the other with a reset, so that nobody takes a part for the whole.
 pub(crate) async fn carry(client: &mut Client<TcpStream>, worker: &Worker, service: &ServiceName) {
     let mut record = Record::begin();
+    record.is_sampled = worker.samples();
     let Some(mut place) = worker.place_named(service) else {
         record.error = Some(Error::NoRoute);
         reset(&client.stream);
@@ -51,6 +53,7 @@ async fn carry_to_any(
             Ok(reached) => reached,
             Err(error) => return Some(error),
         };
+        record.phase = Phase::Tunnel;
         let carried = tunnel(client, &mut link, place).await;
         record.bytes_in += carried.bytes_up;
         record.bytes_out += carried.bytes_down;

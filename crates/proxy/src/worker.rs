@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -56,6 +57,8 @@ pub(crate) struct Parts {
     pub(crate) published: Arc<ArcSwap<Table>>,
     pub(crate) changes: watch::Receiver<u64>,
     pub(crate) access: Option<AccessWriter>,
+    /// One in so many requests that end well is logged.
+    pub(crate) access_one_in: NonZeroU32,
     pub(crate) unreachable: Arc<dyn Fn(&InstanceId) + Send + Sync>,
     pub(crate) orders: watch::Receiver<Arc<Orders>>,
     /// Workers that may still accept a connection; one less when this one is draining.
@@ -84,6 +87,7 @@ pub(crate) struct Worker {
     access: RefCell<Option<AccessWriter>>,
     is_draining: Cell<bool>,
     has_access_log: bool,
+    access_one_in: NonZeroU32,
     unreachable: Arc<dyn Fn(&InstanceId) + Send + Sync>,
     epoch: (Time, Instant),
 }
@@ -190,6 +194,7 @@ impl Worker {
             snapshot: RefCell::new(Rc::new(snapshot)),
             rng: RefCell::new(fastrand::Rng::new()),
             has_access_log: parts.access.is_some(),
+            access_one_in: parts.access_one_in,
             access: RefCell::new(parts.access),
             is_draining: Cell::new(false),
             registry: parts.registry,
@@ -248,18 +253,13 @@ impl Worker {
             && !self.is_draining()
     }
 
-    /// Fills in the request id, the client's if it is a plain one, and keeps a copy of the head for
-    /// the access log: the original is gone once a body is forwarded.
+    /// Fills in the request id, the client's if it is a plain one.
     pub(crate) fn name_request<C>(&self, client: &mut Client<C>) {
         let buffer = client.input.unread();
         client.request_id.clear();
         match client.head.request_id().map(|id| id.of(buffer)).filter(|id| is_plain(id)) {
             Some(id) => client.request_id.extend_from_slice(id),
             None => write_hex(&mut client.request_id, self.rng.borrow_mut().u128(..)),
-        }
-        if self.has_access_log {
-            client.head_copy.clear();
-            client.head_copy.extend_from_slice(&buffer[..client.head.len()]);
         }
     }
 
@@ -288,6 +288,12 @@ impl Worker {
         let factor = self.rng.borrow_mut().f64().mul_add(0.2, 0.9);
         let ms = u64::try_from(time.mul_f64(factor).as_millis()).unwrap_or(u64::MAX);
         self.now_ms().saturating_add(ms)
+    }
+
+    /// Whether the next request has a line in the access log even if it ends well.
+    pub(crate) fn samples(&self) -> bool {
+        let one_in = self.access_one_in.get();
+        one_in == 1 || self.rng.borrow_mut().u32(..one_in) == 0
     }
 
     pub(crate) fn has_access_log(&self) -> bool {

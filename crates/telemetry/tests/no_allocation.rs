@@ -45,6 +45,8 @@ fn line(instance: &InstanceId, i: u64) -> Line<'_> {
         first_byte_us: 1532,
         total_us: 1700,
         error: None,
+        ended_by: None,
+        phase: None,
         request_id: b"0123456789abcdef",
         user_agent: Some(b"curl/8.5.0"),
         referer: None,

@@ -80,6 +80,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("log.format", "'json'", "'text'"),
     ("log.access", "'json'", "'text'"),
     ("log.access.format", "'json'", "'text'"),
+    ("log.access.one_in", "7", "8"),
     ("log.access.path", "'/a.log'", "'/b.log'"),
 ];
 
@@ -197,7 +198,7 @@ fn a_default_is_what_absence_means() {
     let mut checked = 0;
     for (path, key) in single_keys() {
         // The table form of the access log turns it on; the listener's address stands already.
-        let other = path == "log.access.format" || path == "listener.web.bind";
+        let other = path.starts_with("log.access.") || path == "listener.web.bind";
         if let Some(default) = key.default.filter(|_| !other) {
             let written = resolved(&with(&format!("{path} = {default}")));
             assert_eq!(written, absent, "{path} = {default}");

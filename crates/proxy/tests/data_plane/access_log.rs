@@ -2,9 +2,9 @@
 //! How a line is written is the crate `telemetry`'s to test.
 
 use serde_json::{Value, json};
-use testkit::{HttpOrigin, Reply};
+use testkit::{HttpOrigin, PATIENCE, Reply, wait_for};
 
-use crate::instance::{Instance, send};
+use crate::instance::{Instance, Refusing, send};
 use crate::plane::{Plane, SOON, Setup};
 
 fn logging() -> Setup {
@@ -41,7 +41,8 @@ async fn a_request_that_was_served_has_a_line_with_everything() {
             "client": local, "service": "shop", "instance": "shop.1", "method": "POST",
             "target": "/a?b=c", "host": "Shop:80", "version": "HTTP/1.1", "status": 200,
             "bytes_in": head.len() + 3, "bytes_out": answer, "attempts": 1, "wait_us": 0,
-            "error": null, "request_id": "id-1", "user_agent": "curl", "referer": "r",
+            "error": null, "ended_by": null, "phase": null, "request_id": "id-1",
+            "user_agent": "curl", "referer": "r",
         }),
     );
     assert!(lines[0]["first_byte_us"].as_u64().unwrap() >= 10_000, "{}", lines[0]);
@@ -121,6 +122,125 @@ async fn a_response_that_was_cut_has_its_status_and_its_error() {
     let lines = plane.log_lines(2).await;
     check(&lines[0], &json!({ "status": 200, "error": "response_truncated", "attempts": 1 }));
     check(&lines[1], &json!({ "status": 0, "error": "client_gone", "instance": "shop.2" }));
+}
+
+/// Checks who ended a request, and what it was at.
+fn check_end(line: &Value, error: &str, ended_by: &str, phase: &str) {
+    check(line, &json!({ "error": error, "ended_by": ended_by, "phase": phase }));
+}
+
+#[tokio::test]
+async fn who_ended_a_request_and_when_is_told() {
+    let instance = Instance::start().await;
+    let mut setup = logging();
+    setup.policy.timeout_wait = SOON;
+    setup.policy.retries_max = 1;
+    setup.limits.timeout_body = SOON;
+    let plane = setup.start();
+    let get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    let post = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf";
+    // Nobody is there, and the client does not wait.
+    let mut client = plane.client().await;
+    client.get("/").await.unwrap();
+    client.send(get).await.unwrap();
+    plane.metric_becomes(r#"herder_requests_waiting{service="shop"}"#, 1.0).await;
+    drop(client);
+    plane.metric_becomes("herder_connections_open", 0.0).await;
+    // Somebody refuses, and nobody else is there.
+    let refusing = Refusing::new();
+    plane.publish(&[plane.endpoint(refusing.addr())]);
+    plane.client().await.get("/").await.unwrap();
+    // The body stops, the instance breaks off, the client does.
+    plane.publish(&[plane.endpoint(instance.addr())]);
+    let mut client = plane.client().await;
+    client.send(post).await.unwrap();
+    drop(instance.asked().await);
+    client.response().await.unwrap();
+    let mut client = plane.client().await;
+    client.send(post).await.unwrap();
+    let wire = instance.asked().await;
+    client.response().await.unwrap();
+    drop(wire);
+    let mut client = plane.client().await;
+    client.send(get).await.unwrap();
+    let _wire = instance.asked().await;
+    client.reset();
+    let mut client = plane.client().await;
+    client.send(get).await.unwrap();
+    let mut wire = instance.asked().await;
+    send(&mut wire, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").await;
+    drop(wire);
+    client.response().await.expect_err("cut off");
+    let lines = plane.log_lines(7).await;
+    check_end(&lines[0], "no_instance", "herder", "wait");
+    check_end(&lines[1], "client_gone", "client", "wait");
+    check_end(&lines[2], "connect_refused", "instance", "connect");
+    check_end(&lines[3], "instance_reset", "instance", "request");
+    check_end(&lines[4], "slow_body", "client", "request");
+    check_end(&lines[5], "client_gone", "client", "response");
+    check_end(&lines[6], "response_truncated", "instance", "body");
+    let sent = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".len();
+    check(&lines[6], &json!({ "status": 200, "bytes_out": sent }));
+    check(&lines[5], &json!({ "status": 0, "bytes_out": 0 }));
+}
+
+#[tokio::test]
+async fn what_the_end_of_herder_cuts_off_is_told() {
+    let instance = Instance::start().await;
+    let plane = logging().serving([instance.addr()]);
+    let mut client = plane.client().await;
+    client.send("GET /cut HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    let _asked = instance.asked().await;
+    let mut switched = plane.client().await;
+    let switch = "Connection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+    switched.send(format!("GET /ws HTTP/1.1\r\nHost: h\r\n{switch}")).await.unwrap();
+    let mut wire = instance.asked().await;
+    send(&mut wire, format!("HTTP/1.1 101 Switching Protocols\r\n{switch}")).await;
+    switched.bytes(12).await.unwrap();
+    plane.proxy.stop();
+    let mut lines = plane.log_lines(2).await;
+    lines.sort_by_key(|line| line["target"].to_string());
+    check_end(&lines[0], "stopped", "herder", "response");
+    check(&lines[0], &json!({ "target": "/cut", "status": 503 }));
+    check_end(&lines[1], "stopped", "herder", "tunnel");
+    check(&lines[1], &json!({ "target": "/ws", "status": 101 }));
+}
+
+#[tokio::test]
+async fn of_a_sample_whatever_failed_is_there_and_little_of_the_rest() {
+    let reply = |ask: &testkit::Ask| match ask.request.target.as_str() {
+        "/broken" => Reply::bytes("oh").status(500),
+        "/missing" => Reply::bytes("oh").status(404),
+        _ => Reply::bytes("ok"),
+    };
+    let origin = HttpOrigin::start("a", reply).await;
+    let mut setup = Setup { access_one_in: 1_000_000, ..logging() };
+    setup.policy.body_bytes_max = 5;
+    let plane = setup.serving([origin.addr()]);
+    let mut client = plane.client().await;
+    for _ in 0..20 {
+        for path in ["/", "/missing", "/broken"] {
+            client.get(path).await.unwrap();
+            client.post(path, "body").await.unwrap();
+        }
+    }
+    client.post("/large", "too large").await.unwrap();
+    let lines = plane.log_lines(41).await;
+    let count = |target: &str| lines.iter().filter(|line| line["target"] == target).count();
+    assert_eq!((lines.len(), count("/broken"), count("/large")), (41, 40, 1));
+    assert!(lines.iter().all(|line| line["host"] == "test"), "each has its head");
+    let half = Setup { access_one_in: 2, ..logging() }.serving([origin.addr()]);
+    let mut client = half.client().await;
+    for _ in 0..400 {
+        client.get("/").await.unwrap();
+    }
+    client.get("/broken").await.unwrap();
+    let lines = wait_for(PATIENCE, "the last line", async || {
+        let lines = half.log_lines(1).await;
+        lines.iter().any(|line| line["target"] == "/broken").then_some(lines)
+    })
+    .await;
+    assert!((100..300).contains(&lines.len()), "{} of 400", lines.len());
 }
 
 #[tokio::test]

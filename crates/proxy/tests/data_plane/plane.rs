@@ -27,6 +27,7 @@ pub(crate) struct Setup {
     pub(crate) has_access_log: bool,
     pub(crate) mode: Mode,
     pub(crate) proxy_protocol: ProxyProtocolOut,
+    pub(crate) access_one_in: u32,
 }
 
 /// A data plane that runs. Dropping it stops it.
@@ -91,6 +92,7 @@ impl Default for Setup {
             has_access_log: false,
             mode: Mode::Http,
             proxy_protocol: ProxyProtocolOut::Off,
+            access_one_in: 1,
         }
     }
 }
@@ -108,6 +110,7 @@ impl Setup {
             workers: self.workers,
             registry: Arc::clone(&registry),
             access: access.clone(),
+            access_one_in: self.access_one_in.try_into().unwrap(),
             unreachable: Arc::new(move |id| reports.lock().unwrap().push(id.to_string())),
         };
         let mut listener = listener("web", "127.0.0.1:0".parse().unwrap(), &self.limits);

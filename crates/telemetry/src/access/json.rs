@@ -45,6 +45,8 @@ pub(super) fn write(out: &mut Vec<u8>, clock: &mut Clock, line: &Line<'_>) {
     number(out, b",\"first_byte_us\":", line.first_byte_us);
     number(out, b",\"total_us\":", line.total_us);
     string(out, b",\"error\":", line.error.map(str::as_bytes));
+    string(out, b",\"ended_by\":", line.ended_by.map(str::as_bytes));
+    string(out, b",\"phase\":", line.phase.map(str::as_bytes));
     string(out, b",\"request_id\":", filled(line.request_id));
     string(out, b",\"user_agent\":", line.user_agent);
     string(out, b",\"referer\":", line.referer);

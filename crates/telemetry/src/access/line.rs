@@ -44,6 +44,10 @@ pub struct Line<'a> {
     pub total_us: u64,
     /// The label of the error that Herder answered or that ended the request.
     pub error: Option<&'static str>,
+    /// Who ended a request that did not end well: `client`, `instance` or `herder`.
+    pub ended_by: Option<&'static str>,
+    /// What the request was at when it ended so.
+    pub phase: Option<&'static str>,
     /// The value of `X-Request-Id`.
     pub request_id: &'a [u8],
     /// The value of `User-Agent`, if it was sent.

@@ -41,6 +41,8 @@ pub(super) fn write(out: &mut Vec<u8>, clock: &mut Clock, line: &Line<'_>) {
     number(out, b" bytes_in=", line.bytes_in);
     number(out, b" attempts=", line.attempts.into());
     word(out, b" error=", line.error.unwrap_or_default().as_bytes());
+    word(out, b" ended_by=", line.ended_by.unwrap_or_default().as_bytes());
+    word(out, b" phase=", line.phase.unwrap_or_default().as_bytes());
     word(out, b" host=", line.host);
     word(out, b" request_id=", line.request_id);
     out.push(b'\n');
