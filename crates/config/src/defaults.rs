@@ -123,6 +123,25 @@ pub(crate) type SpliceMin = OrUnlimited<Size<{ 64 * KIB }, KIB, TIB>>;
 /// Applications that keep a WebSocket open send something more often, as browsers' proxies ask for.
 pub(crate) type TimeoutTunnel = Period<H, 100, { 168 * H }>;
 
+/// Below it a response fits one packet as it is, and gains nothing.
+pub(crate) type CompressSizeMin = Size<KIB, 0, { 100 * MIB }>;
+/// Text in all its forms, and the few other types that compress well. Images, sound, video and
+/// archives are compressed already.
+pub(crate) const COMPRESS_TYPES: [&str; 12] = [
+    "text/*",
+    "application/json",
+    "application/*+json",
+    "application/javascript",
+    "application/xml",
+    "application/*+xml",
+    "application/x-ndjson",
+    "application/wasm",
+    "image/svg+xml",
+    "image/x-icon",
+    "font/ttf",
+    "font/otf",
+];
+
 /// What a crash prints: a stack trace fits.
 pub(crate) type LinesMax = Count<50, 0, 10_000>;
 /// Hours of a calm herd, at about 300 bytes each.

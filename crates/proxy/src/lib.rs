@@ -8,6 +8,7 @@ mod client;
 mod connection;
 mod crowd;
 mod discard;
+mod encode;
 mod error;
 mod exchange;
 mod forward;

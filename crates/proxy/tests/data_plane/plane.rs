@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{
-    Algorithm, Endpoint, HostPattern, HttpPolicy, Listener, ListenerLimits, Networks, Pool, Route,
-    Service, ServiceName, Source, Table,
+    Algorithm, Compression, Endpoint, HostPattern, HttpPolicy, Listener, ListenerLimits, Networks,
+    Pool, Route, Service, ServiceName, Source, Table,
 };
 use proxy::{Proxy, Settings};
 use serde_json::Value;
@@ -23,6 +23,7 @@ pub(crate) struct Setup {
     pub(crate) limits: ListenerLimits,
     pub(crate) trusted_proxies: Networks,
     pub(crate) policy: HttpPolicy,
+    pub(crate) compression: Compression,
     pub(crate) algorithm: Algorithm,
     pub(crate) has_access_log: bool,
 }
@@ -33,6 +34,7 @@ pub(crate) struct Plane {
     pub(crate) registry: Arc<Registry>,
     listener: Listener,
     policy: HttpPolicy,
+    compression: Compression,
     algorithm: Algorithm,
     turn: Arc<AtomicU64>,
     versions: AtomicU64,
@@ -83,6 +85,7 @@ impl Default for Setup {
                 timeout_tunnel: PATIENCE,
                 ..HttpPolicy::unbounded()
             },
+            compression: Compression::off(),
             algorithm: Algorithm::RoundRobin,
             has_access_log: false,
         }
@@ -112,6 +115,7 @@ impl Setup {
                 ..listener("web", "127.0.0.1:0".parse().unwrap(), &self.limits)
             },
             policy: self.policy,
+            compression: self.compression,
             algorithm: self.algorithm,
             turn: Arc::default(),
             versions: AtomicU64::new(1),
@@ -177,7 +181,10 @@ impl Plane {
         let route = Route { host: HostPattern::Any, path: "/".into(), pool: 0 };
         let selector = balance::selector(self.algorithm, endpoints, &self.turn);
         let pool = Pool {
-            service: Arc::new(service(name.parse().unwrap(), self.policy)),
+            service: Arc::new(Service {
+                compression: self.compression.clone(),
+                ..service(name.parse().unwrap(), self.policy)
+            }),
             slot: 0,
             endpoints: endpoints.to_vec(),
             selector,
