@@ -125,6 +125,24 @@ pub(crate) type TimeoutTunnel = Period<H, 100, { 168 * H }>;
 
 /// Every request; a sample is for those whose disk does not keep up.
 pub(crate) type AccessOneIn = Count<1, 1, 1_000_000>;
+/// Below it a response fits one packet as it is, and gains nothing.
+pub(crate) type CompressSizeMin = Size<KIB, 0, { 100 * MIB }>;
+/// Text in all its forms, and the few other types that compress well. Images, sound, video and
+/// archives are compressed already.
+pub(crate) const COMPRESS_TYPES: [&str; 12] = [
+    "text/*",
+    "application/json",
+    "application/*+json",
+    "application/javascript",
+    "application/xml",
+    "application/*+xml",
+    "application/x-ndjson",
+    "application/wasm",
+    "image/svg+xml",
+    "image/x-icon",
+    "font/ttf",
+    "font/otf",
+];
 
 /// What a crash prints: a stack trace fits.
 pub(crate) type LinesMax = Count<50, 0, 10_000>;

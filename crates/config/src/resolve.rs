@@ -3,6 +3,7 @@
 
 mod across;
 mod carried;
+mod compress;
 mod service;
 
 use std::num::{NonZeroU32, NonZeroUsize};

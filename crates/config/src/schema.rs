@@ -3,6 +3,7 @@
 //! the file says and decide nothing.
 
 pub(crate) mod address;
+pub(crate) mod compress;
 pub(crate) mod document;
 pub(crate) mod location;
 pub(crate) mod number;

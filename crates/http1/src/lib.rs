@@ -6,9 +6,11 @@ mod body;
 mod bytes;
 mod chunked;
 mod claims;
+mod encoded;
 mod field;
 mod forwarded;
 mod head;
+mod negotiate;
 mod refusal;
 mod request;
 mod response;
@@ -20,12 +22,13 @@ pub use claims::Claims;
 pub use field::{Field, Known};
 pub use forwarded::Forwarded;
 pub use head::{Limits, Progress, Span};
+pub use negotiate::{Allowed, accepted, allowed, is_digest, is_in_range};
 pub use refusal::Refusal;
 pub use request::{Method, RequestHead};
 pub use response::ResponseHead;
 pub use write::{
-    RequestEdit, ResponseEdit, ResponseFraming, Upgrade, Via, write_continue, write_informational,
-    write_request, write_response, write_switch,
+    Content, RequestEdit, ResponseEdit, ResponseFraming, Upgrade, Via, write_continue,
+    write_informational, write_request, write_response, write_switch,
 };
 
 /// The versions of HTTP that this crate speaks.

@@ -2,6 +2,7 @@
 //! What was parsed is copied in runs as it came, white space around values made plain; nothing is
 //! re-ordered, re-cased or decoded.
 
+use crate::encoded;
 use crate::forwarded::write_forwarded;
 use crate::{Claims, Field, Forwarded, Framing, Known, RequestHead, ResponseHead, Version};
 
@@ -59,6 +60,7 @@ impl ResponseEdit {
             client: Version::Http11,
             keep_alive: true,
             framing: ResponseFraming::AsSent,
+            content: Content::AsSent,
             via: Via::Omit,
         }
     }
@@ -82,6 +84,8 @@ pub struct ResponseEdit {
     pub keep_alive: bool,
     /// How the body reaches the client.
     pub framing: ResponseFraming,
+    /// Whether the content is the instance's, byte for byte.
+    pub content: Content,
     /// Whether Herder names itself.
     pub via: Via,
 }
@@ -95,6 +99,17 @@ pub enum ResponseFraming {
     Chunked,
     /// By closing the connection.
     Close,
+}
+
+/// What a client gets of a response's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// What the instance sent.
+    AsSent,
+    /// What the instance sent, where another request may get it encoded: caches have to know.
+    Varies,
+    /// It is encoded with this content coding.
+    Encoded(&'static str),
 }
 
 /// Writes the head of a request as an instance is to get it: origin-form, HTTP/1.1, connection kept
@@ -144,9 +159,12 @@ pub fn write_response(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead, edi
     status_line(out, head.status_span().of(buffer));
     let may_have_length = !matches!(head.status(), 100..200 | 204);
     let has_length = edit.framing == ResponseFraming::AsSent && may_have_length;
-    copy_fields(out, buffer, head.fields(), |field| {
-        field.is_hop || (field.known == Known::ContentLength && !has_length)
-    });
+    let is_dropped =
+        |field: &Field| field.is_hop || (field.known == Known::ContentLength && !has_length);
+    match edit.content {
+        Content::AsSent => copy_fields(out, buffer, head.fields(), is_dropped),
+        content => encoded::write_fields(out, buffer, head, content, is_dropped),
+    }
     if edit.framing == ResponseFraming::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
@@ -199,14 +217,14 @@ fn write_via(out: &mut Vec<u8>, version: Version, via: Via) {
     }
 }
 
-fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+pub(crate) fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 
 /// Copies the lines that stay, each run of neighbours at once.
-fn copy_fields(
+pub(crate) fn copy_fields(
     out: &mut Vec<u8>,
     buffer: &[u8],
     fields: &[Field],

@@ -2,6 +2,7 @@
 //! No I/O, no clock, no global: time is an argument, and nothing here can be serialised.
 #![forbid(unsafe_code)]
 
+mod compression;
 mod connection;
 mod desired;
 mod endpoint;
@@ -13,6 +14,7 @@ mod service;
 mod table;
 mod time;
 
+pub use compression::{Coding, Compression};
 pub use connection::{Mode, ProxyProtocolIn, ProxyProtocolOut};
 pub use desired::{Desired, Listener, ListenerLimits};
 pub use endpoint::{Endpoint, InFlight};

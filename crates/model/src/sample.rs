@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::{
-    Algorithm, Drain, Health, HttpPolicy, Listener, ListenerLimits, Mode, Networks, Probe,
-    ProxyProtocolIn, ProxyProtocolOut, Restart, Scale, Service, ServiceName, Source,
+    Algorithm, Compression, Drain, Health, HttpPolicy, Listener, ListenerLimits, Mode, Networks,
+    Probe, ProxyProtocolIn, ProxyProtocolOut, Restart, Scale, Service, ServiceName, Source,
 };
 
 /// Longer than any test.
@@ -40,6 +40,7 @@ impl Service {
                 crash_loop: u32::MAX,
             },
             http: HttpPolicy::unbounded(),
+            compression: Compression::off(),
         }
     }
 }

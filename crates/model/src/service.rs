@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Mode, ProxyProtocolOut, ServiceName};
+use crate::{Compression, Mode, ProxyProtocolOut, ServiceName};
 
 /// A named set of interchangeable instances, and its policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Service {
     pub restart: Restart,
     /// The bounds of a request to it.
     pub http: HttpPolicy,
+    /// Which of its responses are compressed.
+    pub compression: Compression,
 }
 
 /// Which requests lead to a service.

@@ -9,13 +9,14 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http1::{
-    Framing, Limits, Method, Progress, Refusal, ResponseEdit, ResponseFraming, ResponseHead,
-    Version, Via, write_continue, write_informational, write_response, write_switch,
+    Content, Framing, Limits, Method, Progress, Refusal, ResponseEdit, ResponseFraming,
+    ResponseHead, Version, Via, write_continue, write_informational, write_response, write_switch,
 };
-use model::Service;
+use model::{Coding, Service};
 
 use crate::buffer::Buffer;
 use crate::discard::is_small;
+use crate::encode::{self, Encoding};
 use crate::error::Error;
 use crate::exchange::patience::{Late, Party, Patience};
 use crate::idle::{Link, RESPONSE_HEAD_BYTES_MAX};
@@ -40,6 +41,8 @@ pub(crate) struct Exchange<'a, C> {
     pub(crate) head: &'a mut ResponseHead,
     pub(crate) patience: Patience<'a>,
     pub(crate) asked: Asked,
+    /// The response's body, if it is compressed on its way.
+    pub(crate) encoding: Option<Box<Encoding>>,
     /// Says what is put onto the response.
     pub(crate) service: &'a Service,
     /// Knows whether Herder drains by now.
@@ -63,6 +66,8 @@ pub(crate) struct Asked {
     pub(crate) expects: bool,
     /// Whether the instance is asked to switch protocols.
     pub(crate) upgrade: bool,
+    /// How the response's content may be compressed.
+    pub(crate) coding: Option<Coding>,
     /// Whether somebody wants to know when the response began; a look at the clock costs.
     pub(crate) wants_first_byte: bool,
 }
@@ -171,7 +176,11 @@ impl<C: Stream> Exchange<'_, C> {
         let State::Body { keeps_client, keeps_link, began_at } = *state else {
             return Poll::Pending;
         };
-        let moved = self.down.poll(cx, &mut self.link.input, &mut self.link.stream, self.client);
+        let Link { input, stream, .. } = &mut *self.link;
+        let moved = match &mut self.encoding {
+            None => self.down.poll(cx, input, stream, self.client),
+            Some(encoding) => encoding.poll(cx, self.down, input, stream, self.client),
+        };
         match moved {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(broken)) => Poll::Ready(Err(response_error(&broken))),
@@ -287,7 +296,15 @@ impl<C: Stream> Exchange<'_, C> {
             return self.begin_tunnel();
         }
         let framing = self.head.framing(self.asked.method);
+        let (content, encoding) = match self.service.compression.is_on {
+            true => {
+                let buffer = self.link.input.unread();
+                encode::choose(&self.service.compression, &self.asked, buffer, self.head)
+            }
+            false => (Content::AsSent, None),
+        };
         let (outward, frames) = match (framing, self.asked.version) {
+            _ if encoding.is_some() => (ResponseFraming::Chunked, Frames::Make),
             (Framing::None | Framing::Length(_), _) => (ResponseFraming::AsSent, Frames::Keep),
             (Framing::Chunked, Version::Http11) => (ResponseFraming::Chunked, Frames::Keep),
             (Framing::Chunked, Version::Http10) => (ResponseFraming::Close, Frames::Drop),
@@ -304,12 +321,16 @@ impl<C: Stream> Exchange<'_, C> {
             client: self.asked.version,
             keep_alive: keeps_client,
             framing: outward,
+            content,
             via: if self.service.http.adds_via { Via::Add } else { Via::Omit },
         };
         write_response(&mut self.down.out, self.link.input.unread(), self.head, &edit);
         self.link.input.consume(self.head.len());
-        self.down.begin(framing, frames, u64::MAX);
-        self.down.gather(&mut self.link.input).map_err(|broken| response_error(&broken))?;
+        self.encoding = encoding;
+        if self.encoding.is_none() {
+            self.down.begin(framing, frames, u64::MAX);
+            self.down.gather(&mut self.link.input).map_err(|broken| response_error(&broken))?;
+        }
         let began_at = self.asked.wants_first_byte.then(Instant::now);
         Ok(State::Body { keeps_client, keeps_link, began_at })
     }

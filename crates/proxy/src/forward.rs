@@ -147,6 +147,7 @@ impl Attempt<'_> {
                     head: &mut client.response,
                     patience: Patience::new(&client.deadline, &client.listener.limits, policy),
                     asked: self.asked,
+                    encoding: None,
                     service,
                     worker: self.worker,
                     is_ahead,

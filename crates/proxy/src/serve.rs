@@ -7,6 +7,7 @@ use http1::{Framing, Method};
 use model::{HttpPolicy, InFlight};
 
 use crate::client::Client;
+use crate::encode::coding_for;
 use crate::error::{Blame, Error, Retry};
 use crate::exchange::{Asked, Exchanged, Failure};
 use crate::forward::Attempt;
@@ -97,6 +98,7 @@ where
         keep_alive: worker.keeps_alive(client),
         expects: client.head.expects_continue() && client.head.framing() != Framing::None,
         upgrade: client.head.wants_upgrade() && client.head.framing() == Framing::None,
+        coding: coding_for(client, &place.pool().service.compression),
         wants_first_byte: worker.has_access_log(),
     };
     let HttpPolicy { body_bytes_max, retries_max, timeout_request, .. } = place.pool().service.http;

@@ -14,6 +14,8 @@ mod chaos;
 mod claims;
 #[path = "data_plane/closing.rs"]
 mod closing;
+#[path = "data_plane/compression.rs"]
+mod compression;
 #[path = "data_plane/connections.rs"]
 mod connections;
 #[path = "data_plane/departing.rs"]

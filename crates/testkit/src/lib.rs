@@ -10,6 +10,7 @@
 //! | an origin that follows a script byte by byte | [`ScriptedOrigin`], [`Step`] |
 //! | a steady load, and who answered how often | [`Load`], [`LoadReport`] |
 //! | to wait for something, and not longer than so long | [`wait_until`], [`wait_for`] |
+//! | what a compressed body holds | [`decode()`] |
 //! | processes, orphans, zombies and listening addresses | [`proc`] |
 //! | whether JSON is as its schema says | [`json_schema`] |
 //! | the examples, and the Python that runs them | [`places`] |
@@ -37,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 mod deadline;
+mod decode;
 mod herd;
 mod herder;
 mod http_origin;
@@ -51,6 +53,7 @@ mod scripted;
 mod wire;
 
 pub use deadline::{PATIENCE, wait_for, wait_until};
+pub use decode::decode;
 pub use herd::{Answer, Herd, Instance};
 pub use herder::Herder;
 pub use http_origin::{Ask, HttpOrigin, Reply};

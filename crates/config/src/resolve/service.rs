@@ -11,6 +11,7 @@ use model::{
 
 use crate::defaults;
 use crate::report::Report;
+use crate::resolve::compress::compression;
 use crate::schema::service as written;
 use crate::tree::{element, join};
 use crate::units::duration_text;
@@ -50,6 +51,7 @@ pub(super) fn service(
         drain: drain(written.drain.as_ref()),
         restart: restart(&path, written.restart.as_ref(), report),
         http: http(&written.http),
+        compression: compression(&path, written.compress.as_ref(), report),
         source,
         name,
     }

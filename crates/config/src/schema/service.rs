@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::defaults;
 use crate::schema::address::Address;
+use crate::schema::compress::CompressForm;
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
 use crate::schema::text::{EnvName, Filled, Form, HasDefault, Text};
 
@@ -72,6 +73,10 @@ pub(crate) struct Service {
     pub restart: Option<Restart>,
     /// The bounds of one request to the service.
     pub http: Http,
+    /// Whether responses are compressed for clients that accept it: `true`, or a table that says
+    /// which and how.
+    #[schemars(example = true, extend("default" = false))]
+    pub compress: Option<CompressForm>,
 }
 
 /// A command, in its two forms.

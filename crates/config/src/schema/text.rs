@@ -9,6 +9,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::schema::address::{Address, AdminBind, Bind, Ports, Range};
+use crate::schema::compress::TypeRange;
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
 
 /// Why a text does not have the form it should have.
@@ -72,12 +73,13 @@ pub(crate) struct FormEntry {
 }
 
 /// All forms, for the checker.
-pub(crate) const FORMS: [FormEntry; 13] = [
+pub(crate) const FORMS: [FormEntry; 14] = [
     entry::<Bind>(),
     entry::<AdminBind>(),
     entry::<Ports>(),
     entry::<Address>(),
     entry::<Range>(),
+    entry::<TypeRange>(),
     entry::<Host>(),
     entry::<PathPrefix>(),
     entry::<RouteText>(),

@@ -72,6 +72,10 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.http.forwarded", "true", "false"),
     ("service.NAME.http.via", "true", "false"),
     ("service.NAME.http.tcp_keepalive", "'73s'", "'74s'"),
+    ("service.NAME.compress", "true", "false"),
+    ("service.NAME.compress.algorithms", "['br', 'gzip']", "['br', 'zstd']"),
+    ("service.NAME.compress.size_min", "'2KiB'", "'3KiB'"),
+    ("service.NAME.compress.types", "['text/*']", "['text/html']"),
     ("admin.bind", "'127.0.0.1:83'", "'127.0.0.1:84'"),
     ("admin.socket", "'/a.sock'", "'/b.sock'"),
     ("instances.ports", "'30000-30100'", "'30000-30200'"),
@@ -197,8 +201,10 @@ fn a_default_is_what_absence_means() {
     let absent = resolved(&with(""));
     let mut checked = 0;
     for (path, key) in single_keys() {
-        // The table form of the access log turns it on; the listener's address stands already.
-        let other = path.starts_with("log.access.") || path == "listener.web.bind";
+        // A table turns on the access log, or compression; the listener's address stands already.
+        let other = path.starts_with("log.access.")
+            || path.starts_with("service.shop.compress.")
+            || path == "listener.web.bind";
         if let Some(default) = key.default.filter(|_| !other) {
             let written = resolved(&with(&format!("{path} = {default}")));
             assert_eq!(written, absent, "{path} = {default}");

@@ -3,8 +3,8 @@
 //! What a head means is the reader's to say.
 
 use http1::{
-    Framing, Limits, Method, Progress, ResponseEdit, ResponseFraming, ResponseHead, Version, Via,
-    write_informational, write_response, write_switch,
+    Content, Framing, Limits, Method, Progress, ResponseEdit, ResponseFraming, ResponseHead,
+    Version, Via, write_informational, write_response, write_switch,
 };
 
 use crate::head::{Bounds, Field, lower, shown};
@@ -89,7 +89,13 @@ fn final_responses(input: &[u8], response: &Response, head: &ResponseHead) {
             (Version::Http10, true, Some("keep-alive")),
             (Version::Http11, false, Some("close")),
         ] {
-            let edit = ResponseEdit { client, keep_alive, framing, via: Via::Add };
+            let edit = ResponseEdit {
+                client,
+                keep_alive,
+                framing,
+                via: Via::Add,
+                content: Content::AsSent,
+            };
             let mut out = Vec::new();
             write_response(&mut out, input, head, &edit);
             let version = if response.is_http10 { "1.0" } else { "1.1" };

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{
-    Algorithm, Endpoint, HostPattern, HttpPolicy, Listener, ListenerLimits, Mode, Networks, Pool,
-    ProxyProtocolOut, Route, Service, Source, Table,
+    Algorithm, Compression, Endpoint, HostPattern, HttpPolicy, Listener, ListenerLimits, Mode,
+    Networks, Pool, ProxyProtocolOut, Route, Service, Source, Table,
 };
 use proxy::{Proxy, Settings};
 use serde_json::Value;
@@ -23,6 +23,7 @@ pub(crate) struct Setup {
     pub(crate) limits: ListenerLimits,
     pub(crate) trusted_proxies: Networks,
     pub(crate) policy: HttpPolicy,
+    pub(crate) compression: Compression,
     pub(crate) algorithm: Algorithm,
     pub(crate) has_access_log: bool,
     pub(crate) mode: Mode,
@@ -36,6 +37,7 @@ pub(crate) struct Plane {
     pub(crate) registry: Arc<Registry>,
     listener: Listener,
     policy: HttpPolicy,
+    compression: Compression,
     algorithm: Algorithm,
     mode: Mode,
     proxy_protocol: ProxyProtocolOut,
@@ -88,6 +90,7 @@ impl Default for Setup {
                 timeout_tunnel: PATIENCE,
                 ..HttpPolicy::unbounded()
             },
+            compression: Compression::off(),
             algorithm: Algorithm::RoundRobin,
             has_access_log: false,
             mode: Mode::Http,
@@ -121,6 +124,7 @@ impl Setup {
             registry,
             listener,
             policy: self.policy,
+            compression: self.compression,
             algorithm: self.algorithm,
             mode: self.mode,
             proxy_protocol: self.proxy_protocol,
@@ -189,6 +193,7 @@ impl Plane {
         let selector = balance::selector(self.algorithm, endpoints, &self.turn);
         let service = Service {
             http: self.policy,
+            compression: self.compression.clone(),
             mode: self.mode,
             proxy_protocol: self.proxy_protocol,
             ..Service::unbounded(name.parse().unwrap(), Source::Static(Vec::new()))
