@@ -51,9 +51,10 @@ pub(crate) fn begin(worker: &Rc<Worker>, acceptor: &Arc<Acceptor>, accepted: Acc
         return opened.refuse(&listener, peer, &stream, &crowded);
     }
     let ends = Addresses { source: peer, destination: acceptor.local };
+    let deadline = worker.timers.deadline();
+    // Made outside of the task, which would keep room for all that it is made of.
+    let mut client = Client::new(stream, ends, listener, deadline);
     tokio::task::spawn_local(async move {
-        let deadline = opened.worker.timers.deadline();
-        let mut client = Client::new(stream, ends, listener, deadline);
         if client.listener.proxy_protocol == ProxyProtocolIn::Off
             || opened.is_introduced(&mut client).await
         {
