@@ -52,11 +52,12 @@ pub(crate) fn begin(worker: &Rc<Worker>, acceptor: &Arc<Acceptor>, accepted: Acc
         return opened.refuse(&listener, peer, &stream, &crowded);
     }
     let ends = Addresses { source: peer, destination: acceptor.local };
+    let deadline = worker.timers.deadline();
+    // Made outside of the task, which would keep room for all that it is made of.
+    let mut client = Client::new(stream, ends, listener, deadline);
+    client.number = worker.next_number();
     // What few connections need is apart, so that it does not make every task larger.
     tokio::task::spawn_local(async move {
-        let deadline = opened.worker.timers.deadline();
-        let mut client = Client::new(stream, ends, listener, deadline);
-        client.number = opened.worker.next_number();
         if client.listener.proxy_protocol == ProxyProtocolIn::Off
             || Box::pin(opened.is_introduced(&mut client)).await
         {
