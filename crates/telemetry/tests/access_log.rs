@@ -360,7 +360,7 @@ proptest! {
             prop_assert_eq!(value["user_agent"].as_str(), Some(&*expected));
             prop_assert_eq!(value["bytes_out"].as_u64(), Some(numbers.1));
             let keys = value.as_object().unwrap().len();
-            prop_assert_eq!(keys, 21);
+            prop_assert_eq!(keys, 23);
         }
     }
 }
