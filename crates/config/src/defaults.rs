@@ -123,6 +123,9 @@ pub(crate) type SpliceMin = OrUnlimited<Size<{ 64 * KIB }, KIB, TIB>>;
 /// Applications that keep a WebSocket open send something more often, as browsers' proxies ask for.
 pub(crate) type TimeoutTunnel = Period<H, 100, { 168 * H }>;
 
+/// Keeps the method, and clients remember it: what a move for good is.
+pub(crate) type RedirectStatus = Count<308, 301, 308>;
+
 /// What a crash prints: a stack trace fits.
 pub(crate) type LinesMax = Count<50, 0, 10_000>;
 /// Hours of a calm herd, at about 300 bytes each.

@@ -3,6 +3,7 @@
 
 mod across;
 mod carried;
+mod rules;
 mod service;
 
 use std::num::NonZeroUsize;
@@ -34,6 +35,11 @@ pub(crate) fn resolve(written: &Config, report: &mut Report<'_>) -> Resolved {
         if let Ok(name) = name.parse::<model::ServiceName>() {
             let service = service::service(name.clone(), one, report);
             desired.services.insert(name, Arc::new(service));
+        }
+    }
+    for (name, one) in &written.redirect {
+        if let Some(redirect) = rules::redirect(name, one, report) {
+            desired.redirects.insert(name.as_str().into(), Arc::new(redirect));
         }
     }
     let resolved = Resolved { desired, settings: settings(written) };

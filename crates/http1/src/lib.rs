@@ -9,9 +9,13 @@ mod claims;
 mod field;
 mod forwarded;
 mod head;
+mod location;
 mod refusal;
 mod request;
 mod response;
+mod rewrite;
+mod rules;
+mod template;
 mod write;
 
 pub use body::{Body, Framing, Piece};
@@ -20,9 +24,13 @@ pub use claims::Claims;
 pub use field::{Field, Known};
 pub use forwarded::Forwarded;
 pub use head::{Limits, Progress, Span};
+pub use location::{Location, LocationError, NoHost};
 pub use refusal::Refusal;
 pub use request::{Method, RequestHead};
 pub use response::ResponseHead;
+pub use rewrite::{NotATarget, Pattern, Rewrite, RewriteError, Rewritten};
+pub use rules::{Direction, FieldRule, FieldRules, RULES_MAX, RuleError, Ruled, Ruling};
+pub use template::{Facts, Placeholder, Template, TemplateError};
 pub use write::{
     RequestEdit, ResponseEdit, ResponseFraming, Upgrade, Via, write_continue, write_informational,
     write_request, write_response, write_switch,

@@ -4,9 +4,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http1::Location;
+
 use crate::{
     Algorithm, Drain, Health, HttpPolicy, Listener, ListenerLimits, Mode, Networks, Probe,
-    ProxyProtocolIn, ProxyProtocolOut, Restart, Scale, Service, ServiceName, Source,
+    ProxyProtocolIn, ProxyProtocolOut, Redirect, RedirectStatus, Restart, Scale, Service,
+    ServiceName, Source,
 };
 
 /// Longer than any test.
@@ -40,6 +43,22 @@ impl Service {
                 crash_loop: u32::MAX,
             },
             http: HttpPolicy::unbounded(),
+            rules: None,
+        }
+    }
+}
+
+impl Redirect {
+    /// A redirect to `/` that nothing leads to.
+    ///
+    /// # Panics
+    /// Never: `/` is a place to lead to.
+    pub fn unrouted(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            routes: Vec::new(),
+            to: Location::parse("/").expect("`/` is a place to lead to"),
+            status: RedirectStatus::Permanent,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http1::{
-    Framing, Limits, Method, Progress, Refusal, ResponseEdit, ResponseFraming, ResponseHead,
+    Framing, Limits, Method, Progress, Refusal, ResponseEdit, ResponseFraming, ResponseHead, Ruled,
     Version, Via, write_continue, write_informational, write_response, write_switch,
 };
 use model::Service;
@@ -47,6 +47,8 @@ pub(crate) struct Exchange<'a, C> {
     pub(crate) is_ahead: bool,
     /// Whether the client was asked for its body with a `100 Continue`.
     pub(crate) was_asked: &'a mut bool,
+    /// What the service's rules put onto the response; empty without rules.
+    pub(crate) ruled_lines: &'a [u8],
 }
 
 /// What the request decides about the response.
@@ -291,11 +293,13 @@ impl<C: Stream> Exchange<'_, C> {
             && outward != ResponseFraming::Close
             && (sent == Sent::All || self.may_discard());
         let keeps_link = self.head.allows_keep_alive() && framing != Framing::UntilClose;
+        let rules = self.service.rules.as_deref();
         let edit = ResponseEdit {
             client: self.asked.version,
             keep_alive: keeps_client,
             framing: outward,
             via: if self.service.http.adds_via { Via::Add } else { Via::Omit },
+            ruled: rules.map(|rules| Ruled { rules: &rules.response, lines: self.ruled_lines }),
         };
         write_response(&mut self.down.out, self.link.input.unread(), self.head, &edit);
         self.link.input.consume(self.head.len());

@@ -89,7 +89,7 @@ fn final_responses(input: &[u8], response: &Response, head: &ResponseHead) {
             (Version::Http10, true, Some("keep-alive")),
             (Version::Http11, false, Some("close")),
         ] {
-            let edit = ResponseEdit { client, keep_alive, framing, via: Via::Add };
+            let edit = ResponseEdit { client, keep_alive, framing, via: Via::Add, ruled: None };
             let mut out = Vec::new();
             write_response(&mut out, input, head, &edit);
             let version = if response.is_http10 { "1.0" } else { "1.1" };
