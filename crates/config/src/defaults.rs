@@ -143,6 +143,8 @@ pub(crate) const COMPRESS_TYPES: [&str; 12] = [
     "font/ttf",
     "font/otf",
 ];
+/// Keeps the method, and clients remember it: what a move for good is.
+pub(crate) type RedirectStatus = Count<308, 301, 308>;
 
 /// What a crash prints: a stack trace fits.
 pub(crate) type LinesMax = Count<50, 0, 10_000>;

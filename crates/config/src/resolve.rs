@@ -4,6 +4,7 @@
 mod across;
 mod carried;
 mod compress;
+mod rules;
 mod service;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -37,6 +38,11 @@ pub(crate) fn resolve(written: &Config, report: &mut Report<'_>) -> Resolved {
         if let Ok(name) = name.parse::<model::ServiceName>() {
             let service = service::service(name.clone(), one, report);
             desired.services.insert(name, Arc::new(service));
+        }
+    }
+    for (name, one) in &written.redirect {
+        if let Some(redirect) = rules::redirect(name, one, report) {
+            desired.redirects.insert(name.as_str().into(), Arc::new(redirect));
         }
     }
     let resolved = Resolved { desired, settings: settings(written) };

@@ -7,6 +7,7 @@ pub(crate) mod compress;
 pub(crate) mod document;
 pub(crate) mod location;
 pub(crate) mod number;
+pub(crate) mod rules;
 pub(crate) mod service;
 pub(crate) mod text;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::defaults;
 use crate::schema::address::{AdminBind, Bind, Ports, Range};
+use crate::schema::rules::Redirect;
 use crate::schema::service::Service;
 use crate::schema::text::{Filled, Form, Name, SocketPath, Text};
 
@@ -40,6 +42,12 @@ pub(crate) struct Config {
         "maxProperties" = 1000
     ))]
     pub service: BTreeMap<String, Service>,
+    /// The redirects, by name.
+    #[schemars(extend(
+        "propertyNames" = { "format": Name::FORMAT, "pattern": Name::PATTERN },
+        "maxProperties" = 1000
+    ))]
+    pub redirect: BTreeMap<String, Redirect>,
     /// Where Herder is asked and ordered. Changing it takes a restart.
     pub admin: Admin,
     /// What all instances that Herder starts have in common. Changing it takes a restart.

@@ -46,7 +46,7 @@ const WORDS_LATER: [(&str, &str); 4] = [
 ];
 
 /// What other programs call our keys: where, what we call it, what others do.
-const MEANT: [(&str, &str, &[&str]); 22] = [
+const MEANT: [(&str, &str, &[&str]); 34] = [
     ("", "service", &["services", "backend", "backends", "app", "apps", "upstream", "cluster"]),
     ("", "listener", &["listeners", "frontend", "entrypoint", "entrypoints", "server", "http"]),
     ("", "workers", &["threads", "worker_threads", "worker_processes", "nbthread"]),
@@ -67,6 +67,18 @@ const MEANT: [(&str, &str, &[&str]); 22] = [
     ("service.*", "health", &["healthcheck", "health_check", "check", "checks", "probe"]),
     ("service.*", "balance", &["algorithm", "lb", "strategy", "policy", "balancer"]),
     ("service.*", "drain", &["stop", "shutdown", "stop_timeout", "drain_timeout"]),
+    ("", "redirect", &["redirects", "redirection", "redirections"]),
+    ("service.*", "request_headers", &["headers", "header", "request_header"]),
+    ("service.*", "response_headers", &["response_header"]),
+    ("service.*", "rewrite", &["path_rewrite", "rewrites", "replace_path"]),
+    ("service.*.request_headers", "remove", &["delete", "del", "unset", "drop"]),
+    ("service.*.response_headers", "remove", &["delete", "del", "unset", "drop"]),
+    ("service.*.rewrite", "match", &["regex", "pattern", "from"]),
+    ("service.*.rewrite", "with", &["replacement", "replace", "to"]),
+    ("service.*.rewrite", "strip_prefix", &["strip", "prefix"]),
+    ("redirect.*", "to", &["url", "location", "target", "destination"]),
+    ("redirect.*", "status", &["code", "permanent"]),
+    ("redirect.*", "route", &["from", "routes", "host", "hosts", "path", "domain", "rule"]),
     ("service.*.health", "path", &["uri", "url", "endpoint", "http"]),
     ("service.*.health", "healthy", &["rise", "healthy_threshold", "success_threshold"]),
     ("service.*.health", "unhealthy", &["fall", "unhealthy_threshold", "failure_threshold"]),
@@ -147,7 +159,10 @@ fn inner_table<'a>(root: &Value, here: &Level<'a>, key: &str) -> Option<(&'a str
 }
 
 /// The candidate that differs by the fewest slips of the finger: at most a third of the letters.
-fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(
+    word: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     let slips = candidates.map(|candidate| (strsim::osa_distance(word, candidate), candidate));
     let (count, candidate) = slips.min_by_key(|&(count, _)| count)?;
     (count <= word.chars().count().max(3) / 3).then_some(candidate)

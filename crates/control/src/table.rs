@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use model::{HostPattern, Mode, Pool, Route, Service, Table};
+use model::{Destination, HostPattern, Mode, Pool, Redirect, Route, RouteRule, Service, Table};
 
 use crate::state::instance::Instance;
 use crate::state::service::{ServiceState, Standing};
@@ -13,6 +13,7 @@ use crate::state::service::{ServiceState, Standing};
 pub(crate) struct Publication {
     version: u64,
     pools: Vec<Published>,
+    redirects: Vec<Arc<Redirect>>,
 }
 
 /// What a pool of the last table was made from.
@@ -36,15 +37,18 @@ impl Publication {
     pub(crate) fn next<'a>(
         &mut self,
         services: impl Iterator<Item = &'a ServiceState>,
+        redirects: impl Iterator<Item = &'a Arc<Redirect>>,
     ) -> Option<Table> {
         let routed: Vec<&ServiceState> = services.filter(|service| is_routed(service)).collect();
         let pools: Vec<Published> = routed.iter().map(|service| published(service)).collect();
-        if pools == self.pools {
+        let redirects: Vec<Arc<Redirect>> = redirects.map(Arc::clone).collect();
+        if pools == self.pools && redirects == self.redirects {
             return None;
         }
         self.version += 1;
         self.pools = pools;
-        Some(table(self.version, &routed))
+        self.redirects = redirects;
+        Some(table(self.version, &routed, &self.redirects))
     }
 }
 
@@ -63,20 +67,27 @@ fn published(service: &ServiceState) -> Published {
     }
 }
 
-fn table(version: u64, services: &[&ServiceState]) -> Table {
-    let mut routes: Vec<Route> = services
+fn table(version: u64, services: &[&ServiceState], redirects: &[Arc<Redirect>]) -> Table {
+    let to_pools = services
         .iter()
         .enumerate()
-        .flat_map(|(pool, service)| {
-            service.policy.routes.iter().map(move |rule| Route {
-                host: HostPattern::of(rule.host.as_deref()),
-                path: rule.path.clone(),
-                pool,
-            })
-        })
-        .collect();
+        .flat_map(|(at, service)| lead(&service.policy.routes, Destination::Pool(at)));
+    let to_redirects = redirects
+        .iter()
+        .enumerate()
+        .flat_map(|(at, redirect)| lead(&redirect.routes, Destination::Redirect(at)));
+    let mut routes: Vec<Route> = to_pools.chain(to_redirects).collect();
     routes.sort_by_key(Route::precedence);
-    Table { version, routes, pools: services.iter().map(|service| pool(service)).collect() }
+    let pools = services.iter().map(|service| pool(service)).collect();
+    Table { version, routes, pools, redirects: redirects.to_vec() }
+}
+
+fn lead(rules: &[RouteRule], to: Destination) -> impl Iterator<Item = Route> + use<'_> {
+    rules.iter().map(move |rule| Route {
+        host: HostPattern::of(rule.host.as_deref()),
+        path: rule.path.clone(),
+        to,
+    })
 }
 
 fn pool(service: &ServiceState) -> Arc<Pool> {

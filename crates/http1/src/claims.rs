@@ -99,6 +99,11 @@ impl<'a> Claims<'a> {
     pub fn client(&self) -> SocketAddr {
         self.client
     }
+
+    /// The scheme that the client used, if somebody said it: `http` or `https`.
+    pub fn scheme(&self) -> Option<&'a [u8]> {
+        self.scheme
+    }
 }
 
 impl<'a> Element<'a> {

@@ -71,7 +71,8 @@ pub(crate) struct Fields {
 }
 
 impl Known {
-    pub(crate) fn of(name: &[u8]) -> Self {
+    /// Which one a name is, whatever its case.
+    pub fn of(name: &[u8]) -> Self {
         let candidates: &[(&[u8], Known)] = match name.len() {
             2 => &[(b"te", Known::Te)],
             4 => &[(b"host", Known::Host)],

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use crate::bytes::is_token;
 use crate::claims::{Claims, Family, chain, elements, named, node};
-use crate::{RequestEdit, RequestHead};
+use crate::{RequestEdit, RequestHead, Rewritten};
 
 const INFALLIBLE: &str = "writing to memory does not fail";
 
@@ -31,6 +31,7 @@ pub(crate) fn write_forwarded(
             line(out, b"X-Forwarded-For: ", Some(edit.peer));
             line(out, b"X-Forwarded-Proto: ", Some(edit.scheme));
             line(out, b"X-Forwarded-Host: ", Some(authority).filter(|text| !text.is_empty()));
+            line(out, b"X-Forwarded-Prefix: ", stripped(edit));
         }
         Some(claims) => write_believed(out, buffer, head, edit, claims),
     }
@@ -73,10 +74,25 @@ fn write_believed(
     line(out, b"X-Forwarded-Proto: ", Some(claims.scheme.unwrap_or(edit.scheme)));
     line(out, b"X-Forwarded-Host: ", claims.host.or(authority));
     line(out, b"X-Forwarded-Port: ", claims.port);
-    line(out, b"X-Forwarded-Prefix: ", claims.prefix);
+    write_prefix(out, claims.prefix, stripped(edit));
     if claims.has_real_ip {
         write!(out, "X-Real-IP: {}\r\n", claims.client().ip()).expect(INFALLIBLE);
     }
+}
+
+/// What was taken off the front of the path, first by the peer and then here.
+fn write_prefix(out: &mut Vec<u8>, claimed: Option<&[u8]>, stripped: Option<&[u8]>) {
+    let (Some(before), Some(stripped)) = (claimed, stripped) else {
+        return line(out, b"X-Forwarded-Prefix: ", claimed.or(stripped));
+    };
+    let before = before.strip_suffix(b"/").unwrap_or(before);
+    for part in [b"X-Forwarded-Prefix: ", before, stripped, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
+
+fn stripped<'a>(edit: &RequestEdit<'a>) -> Option<&'a [u8]> {
+    edit.rewritten.map(Rewritten::stripped).filter(|prefix| !prefix.is_empty())
 }
 
 /// The elements before ours: the peer's own if they agree about who the client is, else what its

@@ -10,10 +10,14 @@ mod encoded;
 mod field;
 mod forwarded;
 mod head;
+mod location;
 mod negotiate;
 mod refusal;
 mod request;
 mod response;
+mod rewrite;
+mod rules;
+mod template;
 mod write;
 
 pub use body::{Body, Framing, Piece};
@@ -22,10 +26,14 @@ pub use claims::Claims;
 pub use field::{Field, Known};
 pub use forwarded::Forwarded;
 pub use head::{Limits, Progress, Span};
+pub use location::{Location, LocationError, NoHost};
 pub use negotiate::{Allowed, accepted, allowed, is_digest, is_in_range};
 pub use refusal::Refusal;
 pub use request::{Method, RequestHead};
 pub use response::ResponseHead;
+pub use rewrite::{NotATarget, Pattern, Rewrite, RewriteError, Rewritten};
+pub use rules::{Direction, FieldRule, FieldRules, RULES_MAX, RuleError, Ruled, Ruling};
+pub use template::{Facts, Placeholder, Template, TemplateError};
 pub use write::{
     Content, RequestEdit, ResponseEdit, ResponseFraming, Upgrade, Via, write_continue,
     write_informational, write_request, write_response, write_switch,

@@ -4,7 +4,10 @@
 
 use crate::encoded;
 use crate::forwarded::write_forwarded;
-use crate::{Claims, Field, Forwarded, Framing, Known, RequestHead, ResponseHead, Version};
+use crate::{
+    Claims, Field, FieldRules, Forwarded, Framing, Known, RequestHead, ResponseHead, Rewritten,
+    Ruled, Ruling, Version,
+};
 
 /// What is put onto a request.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +29,10 @@ pub struct RequestEdit<'a> {
     pub request_id: Option<&'a [u8]>,
     /// Whether the instance is asked to switch protocols, if the client asks for it.
     pub upgrade: Upgrade,
+    /// The header rules of the service, if it has any.
+    pub ruling: Option<Ruling<'a>>,
+    /// The target instead of the client's, if the service has paths rewritten.
+    pub rewritten: Option<&'a Rewritten<'a>>,
 }
 
 /// Whether Herder names itself in `Via`: RFC 9110, 7.6.3.
@@ -49,11 +56,13 @@ impl<'a> RequestEdit<'a> {
             scheme: b"http",
             request_id: None,
             upgrade: Upgrade::Drop,
+            ruling: None,
+            rewritten: None,
         }
     }
 }
 
-impl ResponseEdit {
+impl ResponseEdit<'_> {
     /// For a client of HTTP/1.1 whose connection stays open, what no configuration can switch off.
     pub const fn plain() -> Self {
         Self {
@@ -62,6 +71,7 @@ impl ResponseEdit {
             framing: ResponseFraming::AsSent,
             content: Content::AsSent,
             via: Via::Omit,
+            ruled: None,
         }
     }
 }
@@ -76,8 +86,8 @@ pub enum Upgrade {
 }
 
 /// What is put onto a response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResponseEdit {
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseEdit<'a> {
     /// The version that the client speaks.
     pub client: Version,
     /// Whether the connection to the client stays open afterwards.
@@ -88,6 +98,8 @@ pub struct ResponseEdit {
     pub content: Content,
     /// Whether Herder names itself.
     pub via: Via,
+    /// The header rules of the service, if it has any.
+    pub ruled: Option<Ruled<'a>>,
 }
 
 /// How a response body is delimited towards the client.
@@ -117,10 +129,17 @@ pub enum Content {
 pub fn write_request(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edit: &RequestEdit<'_>) {
     out.extend_from_slice(head.method_span().of(buffer));
     out.push(b' ');
-    out.extend_from_slice(head.path(buffer));
+    match edit.rewritten {
+        Some(rewritten) => rewritten.write(out),
+        None => out.extend_from_slice(head.path(buffer)),
+    }
     out.extend_from_slice(b" HTTP/1.1\r\n");
+    let rules = edit.ruling.as_ref().map(|ruling| ruling.rules);
+    let ruled_host = rules.and_then(FieldRules::host);
     let has_host = head.fields().iter().any(|field| field.known == Known::Host);
-    if !has_host {
+    if let Some(host) = ruled_host {
+        line(out, b"Host: ", host);
+    } else if !has_host {
         let authority = head.authority().of(buffer);
         line(out, b"Host: ", if authority.is_empty() { edit.host } else { authority });
     }
@@ -137,6 +156,8 @@ pub fn write_request(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edit:
             || (field.is_hop && !(switches && field.known == Known::Upgrade))
             || field.known == Known::Forwarded
             || (field.known == Known::RequestId && Some(field.value) != id_kept)
+            || (field.known == Known::Host && ruled_host.is_some())
+            || is_ruled_off(field, buffer, rules)
     };
     copy_fields(out, buffer, head.fields(), is_dropped);
     if head.framing() == Framing::Chunked {
@@ -150,21 +171,34 @@ pub fn write_request(out: &mut Vec<u8>, buffer: &[u8], head: &RequestHead, edit:
     if let Some(request_id) = edit.request_id {
         line(out, b"X-Request-Id: ", request_id);
     }
+    if let Some(ruling) = &edit.ruling {
+        ruling.write(out);
+    }
     out.extend_from_slice(b"\r\n");
 }
 
 /// Writes the head of a final response as the client is to get it. A Content-Length that would not
 /// hold is left out, and that of 101 and 204, which may have none (RFC 9110, 8.6).
-pub fn write_response(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead, edit: &ResponseEdit) {
+pub fn write_response(
+    out: &mut Vec<u8>,
+    buffer: &[u8],
+    head: &ResponseHead,
+    edit: &ResponseEdit<'_>,
+) {
     status_line(out, head.status_span().of(buffer));
     let may_have_length = !matches!(head.status(), 100..200 | 204);
     let has_length = edit.framing == ResponseFraming::AsSent && may_have_length;
-    let is_dropped =
-        |field: &Field| field.is_hop || (field.known == Known::ContentLength && !has_length);
+    let rules = edit.ruled.map(|ruled| ruled.rules);
+    let is_dropped = |field: &Field| {
+        field.is_hop
+            || (field.known == Known::ContentLength && !has_length)
+            || is_ruled_off(field, buffer, rules)
+    };
     match edit.content {
         Content::AsSent => copy_fields(out, buffer, head.fields(), is_dropped),
         content => encoded::write_fields(out, buffer, head, content, is_dropped),
     }
+    out.extend_from_slice(edit.ruled.map_or(b"", |ruled| ruled.lines));
     if edit.framing == ResponseFraming::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
@@ -199,6 +233,10 @@ pub fn write_informational(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead
 /// Writes a `100 Continue` of our own.
 pub fn write_continue(out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+fn is_ruled_off(field: &Field, buffer: &[u8], rules: Option<&FieldRules>) -> bool {
+    rules.is_some_and(|rules| rules.takes_off(field.name.of(buffer)))
 }
 
 /// The space after the code is part of the grammar even where there is no reason.

@@ -4,9 +4,9 @@
 
 use allocation_counter::measure;
 use http1::{
-    Body, Framing, Limits, Method, Piece, Progress, RequestEdit, RequestHead, ResponseEdit,
-    ResponseFraming, ResponseHead, Upgrade, write_chunk_start, write_informational, write_request,
-    write_response,
+    Body, Direction, Facts, FieldRule, FieldRules, Framing, Limits, Method, Piece, Progress,
+    RequestEdit, RequestHead, ResponseEdit, ResponseFraming, ResponseHead, Rewrite, Ruled, Ruling,
+    Upgrade, write_chunk_start, write_informational, write_request, write_response,
 };
 
 const LIMITS: Limits = Limits { head_bytes_max: 8192, headers_max: 100, target_bytes_max: 4096 };
@@ -29,6 +29,36 @@ struct Connection {
     request: RequestHead,
     response: ResponseHead,
     out: Vec<u8>,
+    /// What rules put onto a response.
+    lines: Vec<u8>,
+    /// The rules of a service: for requests, for responses, for paths.
+    rules: Option<(FieldRules, FieldRules, Rewrite)>,
+}
+
+/// Rules of every kind but for patterns.
+fn rules() -> (FieldRules, FieldRules, Rewrite) {
+    let rules = [
+        FieldRule::Remove("Cookie"),
+        FieldRule::Set("X-Asked", "{path} of {host} by {client}, {request_id}"),
+        FieldRule::Add("X-Instance", "{instance}"),
+    ];
+    let of = |direction| FieldRules::new(direction, &rules).unwrap();
+    let rewrite = Rewrite::new("/cart", None, "/v1").unwrap();
+    (of(Direction::Request), of(Direction::Response), rewrite)
+}
+
+/// Rules with what they are to say.
+fn ruling(rules: &FieldRules) -> Ruling<'_> {
+    let facts = Facts {
+        client: b"192.0.2.1",
+        host: b"shop.example",
+        path: b"/cart?item=7",
+        request_id: b"0123456789abcdef",
+        instance: b"shop.3",
+        service: b"shop",
+        scheme: b"https",
+    };
+    Ruling { rules, facts }
 }
 
 impl Connection {
@@ -42,10 +72,15 @@ impl Connection {
             assert!(progress == Ok(Progress::Partial));
             let progress = self.request.advance(input, &LIMITS);
             assert!(progress == Ok(Progress::Complete));
+            let path = self.request.path(input);
+            let rewrite = self.rules.as_ref().map(|(.., rewrite)| rewrite);
+            let rewritten = rewrite.map(|rewrite| rewrite.apply(path, 4096).unwrap());
             let edit = RequestEdit {
                 scheme: b"https",
                 request_id: Some(b"0123456789abcdef"),
                 upgrade: Upgrade::Pass,
+                ruling: self.rules.as_ref().map(|(rules, ..)| ruling(rules)),
+                rewritten: rewritten.as_ref(),
                 ..RequestEdit::plain(b"192.0.2.1", b"192.0.2.9:81")
             };
             write_request(&mut self.out, input, &self.request, &edit);
@@ -63,9 +98,15 @@ impl Connection {
                 continue;
             }
             assert!(self.response.framing(Method::Get) == Framing::Chunked);
+            let rules = self.rules.as_ref().map(|(_, rules, _)| rules);
+            self.lines.clear();
+            if let Some(rules) = rules {
+                ruling(rules).write(&mut self.lines);
+            }
             let edit = ResponseEdit {
                 keep_alive: false,
                 framing: ResponseFraming::Chunked,
+                ruled: rules.map(|rules| Ruled { rules, lines: &self.lines }),
                 ..ResponseEdit::plain()
             };
             write_response(&mut self.out, input, &self.response, &edit);
@@ -99,11 +140,13 @@ impl Connection {
 
 #[test]
 fn nothing_is_allocated_after_the_first_round() {
-    let mut connection = Connection::default();
-    let first = measure(|| connection.serve());
-    assert!(first.count_total > 0, "the counter counts");
-    let later = measure(|| (0..1000).for_each(|_| connection.serve()));
-    assert_eq!(later.count_total, 0, "{later:?}");
+    for rules in [None, Some(rules())] {
+        let mut connection = Connection { rules, ..Connection::default() };
+        let first = measure(|| connection.serve());
+        assert!(first.count_total > 0, "the counter counts");
+        let later = measure(|| (0..1000).for_each(|_| connection.serve()));
+        assert_eq!(later.count_total, 0, "{later:?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Networks, ProxyProtocolIn, Service, ServiceName};
+use crate::{Networks, ProxyProtocolIn, Redirect, Service, ServiceName};
 
 /// Everything that may change while Herder runs. Applying the same one twice changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Desired {
     pub listeners: BTreeMap<Box<str>, Arc<Listener>>,
     /// The services, by name.
     pub services: BTreeMap<ServiceName, Arc<Service>>,
+    /// The redirects, by name.
+    pub redirects: BTreeMap<Box<str>, Arc<Redirect>>,
 }
 
 /// An address to accept on.

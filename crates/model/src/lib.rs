@@ -9,6 +9,7 @@ mod endpoint;
 mod instance;
 mod name;
 mod network;
+mod rules;
 mod sample;
 mod service;
 mod table;
@@ -21,9 +22,10 @@ pub use endpoint::{Endpoint, InFlight};
 pub use instance::{IllegalMove, Phase};
 pub use name::{InstanceId, NameError, ServiceName};
 pub use network::{Network, NetworkError, Networks};
+pub use rules::{Redirect, RedirectStatus, Rules};
 pub use service::{
     Algorithm, Command, Drain, Health, HttpPolicy, Probe, Restart, RouteRule, Scale, Service,
     Source, StaticEndpoint,
 };
-pub use table::{HostPattern, Pool, Route, Selector, Table};
+pub use table::{Destination, HostPattern, Pool, Route, Selector, Table};
 pub use time::Time;

@@ -4,9 +4,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http1::Location;
+
 use crate::{
     Algorithm, Compression, Drain, Health, HttpPolicy, Listener, ListenerLimits, Mode, Networks,
-    Probe, ProxyProtocolIn, ProxyProtocolOut, Restart, Scale, Service, ServiceName, Source,
+    Probe, ProxyProtocolIn, ProxyProtocolOut, Redirect, RedirectStatus, Restart, Scale, Service,
+    ServiceName, Source,
 };
 
 /// Longer than any test.
@@ -41,6 +44,22 @@ impl Service {
             },
             http: HttpPolicy::unbounded(),
             compression: Compression::off(),
+            rules: None,
+        }
+    }
+}
+
+impl Redirect {
+    /// A redirect to `/` that nothing leads to.
+    ///
+    /// # Panics
+    /// Never: `/` is a place to lead to.
+    pub fn unrouted(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            routes: Vec::new(),
+            to: Location::parse("/").expect("`/` is a place to lead to"),
+            status: RedirectStatus::Permanent,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Compression, Mode, ProxyProtocolOut, ServiceName};
+use crate::{Compression, Mode, ProxyProtocolOut, Rules, ServiceName};
 
 /// A named set of interchangeable instances, and its policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +35,11 @@ pub struct Service {
     pub http: HttpPolicy,
     /// Which of its responses are compressed.
     pub compression: Compression,
+    /// What is changed on the way to it and back; none if nothing is.
+    pub rules: Option<Box<Rules>>,
 }
 
-/// Which requests lead to a service.
+/// Which requests lead to a service, or to a redirect.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteRule {
     /// A lower-case host without port, or `*.` and a domain, or nothing for any host.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use crate::{Endpoint, Service};
+use crate::{Endpoint, Redirect, Service};
 
 /// Routes and pools as of one moment. A request loads it once and sees nothing else change.
 #[derive(Debug, Default)]
@@ -16,17 +16,28 @@ pub struct Table {
     pub routes: Vec<Route>,
     /// The pools that routes point into.
     pub pools: Vec<Arc<Pool>>,
+    /// The redirects that routes point into.
+    pub redirects: Vec<Arc<Redirect>>,
 }
 
-/// Leads from a host and a path prefix to a pool.
+/// Leads from a host and a path prefix to whoever answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Which hosts.
     pub host: HostPattern,
     /// Which paths: this one and everything below it.
     pub path: Box<str>,
-    /// Index into [`Table::pools`].
-    pub pool: usize,
+    /// Who answers.
+    pub to: Destination,
+}
+
+/// Who answers the requests of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// An instance: an index into [`Table::pools`].
+    Pool(usize),
+    /// Herder, by naming another place: an index into [`Table::redirects`].
+    Redirect(usize),
 }
 
 /// Which hosts a route is for. Texts are lower-case and have no port.

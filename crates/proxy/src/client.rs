@@ -68,7 +68,9 @@ pub(crate) struct Client<C> {
     pub(crate) request_id: Vec<u8>,
     /// The head once more, for the access log; empty without one.
     pub(crate) head_copy: Vec<u8>,
-    /// Whether the six fields above have memory of a [`Gear`].
+    /// What rules put onto the response; empty without any.
+    pub(crate) ruled_lines: Vec<u8>,
+    /// Whether `head`, `response` and the five texts above have memory of a [`Gear`].
     has_gear: bool,
     pub(crate) served: u64,
     /// Requests in a row that were there before the one before them was answered.
@@ -83,7 +85,7 @@ impl<C> Client<C> {
         }
         let Gear { head, response, texts } = Gear::take();
         (self.head, self.response) = (head, response);
-        [self.up_out, self.down_out, self.request_id, self.head_copy] = texts;
+        [self.up_out, self.down_out, self.request_id, self.head_copy, self.ruled_lines] = texts;
     }
 
     /// Gives it back.
@@ -92,8 +94,13 @@ impl<C> Client<C> {
             return;
         }
         let take = std::mem::take::<Vec<u8>>;
-        let texts =
-            [&mut self.up_out, &mut self.down_out, &mut self.request_id, &mut self.head_copy];
+        let texts = [
+            &mut self.up_out,
+            &mut self.down_out,
+            &mut self.request_id,
+            &mut self.head_copy,
+            &mut self.ruled_lines,
+        ];
         let texts = texts.map(take);
         let head = std::mem::take(&mut self.head);
         let response = std::mem::take(&mut self.response);
@@ -146,6 +153,7 @@ impl<C: Stream> Client<C> {
             request_id: Vec::new(),
             head_copy: Vec::new(),
             has_gear: false,
+            ruled_lines: Vec::new(),
             served: 0,
             pipelined: 0,
         }

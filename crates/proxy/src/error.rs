@@ -36,6 +36,7 @@ pub(crate) enum Error {
     ClientGone,
     SlowClient,
     NoRoute,
+    RewriteFailed,
     NoInstance,
     TooManyWaiting,
     ConnectRefused,
@@ -76,6 +77,7 @@ pub const ERROR_LABELS: &[&str] = &[
     "client_gone",
     "slow_client",
     "no_route",
+    "rewrite_failed",
     "no_instance",
     "too_many_waiting",
     "connect_refused",
@@ -109,6 +111,7 @@ impl Error {
             Error::ClientGone => ("client_gone", Client, 0, Never),
             Error::SlowClient => ("slow_client", Client, 0, Never),
             Error::NoRoute => ("no_route", Client, 404, Never),
+            Error::RewriteFailed => ("rewrite_failed", Herder, 500, Never),
             Error::NoInstance => ("no_instance", Herder, 503, Never),
             Error::TooManyWaiting => ("too_many_waiting", Herder, 503, Never),
             Error::ConnectRefused => ("connect_refused", Instance, 502, Always),
@@ -201,6 +204,9 @@ impl Error {
             Error::ClientGone => "the client closed the connection".into(),
             Error::SlowClient => "the client did not take the response in time".into(),
             Error::NoRoute => "no service is configured for this host and path".into(),
+            Error::RewriteFailed => {
+                "the path could not be rewritten as the service's rules say".into()
+            }
             Error::NoInstance => "no instance of the service is ready".into(),
             Error::TooManyWaiting => {
                 "no instance of the service is ready, and too many requests wait for one".into()
@@ -239,6 +245,7 @@ pub(crate) fn reason(status: u16) -> &'static str {
         413 => "Content Too Large",
         414 => "URI Too Long",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
         501 => "Not Implemented",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
@@ -252,7 +259,7 @@ pub(crate) fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    const ALL: [Error; 27] = [
+    const ALL: [Error; 28] = [
         Error::BadProxyHeader,
         Error::TooManyConnections,
         Error::Malformed(Refusal::BareLf),
@@ -266,6 +273,7 @@ mod tests {
         Error::ClientGone,
         Error::SlowClient,
         Error::NoRoute,
+        Error::RewriteFailed,
         Error::NoInstance,
         Error::TooManyWaiting,
         Error::ConnectRefused,

@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use http1::{
     Content, Framing, Limits, Method, Progress, Refusal, ResponseEdit, ResponseFraming,
-    ResponseHead, Version, Via, write_continue, write_informational, write_response, write_switch,
+    ResponseHead, Ruled, Version, Via, write_continue, write_informational, write_response,
+    write_switch,
 };
 use model::{Coding, Service};
 
@@ -53,6 +54,8 @@ pub(crate) struct Exchange<'a, C> {
     pub(crate) was_asked: &'a mut bool,
     /// Told how far it was if it fails.
     pub(crate) phase: &'a mut Phase,
+    /// What the service's rules put onto the response; empty without rules.
+    pub(crate) ruled_lines: &'a [u8],
 }
 
 /// What the request decides about the response.
@@ -317,12 +320,14 @@ impl<C: Stream> Exchange<'_, C> {
             && outward != ResponseFraming::Close
             && (sent == Sent::All || self.may_discard());
         let keeps_link = self.head.allows_keep_alive() && framing != Framing::UntilClose;
+        let rules = self.service.rules.as_deref();
         let edit = ResponseEdit {
             client: self.asked.version,
             keep_alive: keeps_client,
             framing: outward,
             content,
             via: if self.service.http.adds_via { Via::Add } else { Via::Omit },
+            ruled: rules.map(|rules| Ruled { rules: &rules.response, lines: self.ruled_lines }),
         };
         write_response(&mut self.down.out, self.link.input.unread(), self.head, &edit);
         self.link.input.consume(self.head.len());

@@ -16,6 +16,7 @@ use crate::idle::{ANYBODY, Link, Parking};
 use crate::phase::Phase;
 use crate::pump::{Broken, Frames, Pump};
 use crate::record::Record;
+use crate::rules::Ruled;
 use crate::snapshot::Place;
 use crate::stream::Stream;
 use crate::tunnel::Tunnel;
@@ -57,8 +58,7 @@ impl Attempt<'_> {
                         self.carry(client, &mut link, record).await;
                     }
                     if exchanged.keeps_link {
-                        let policy = &self.place.pool().service.http;
-                        self.worker.idle.park(endpoint, link, policy, self.worker.now_ms());
+                        self.park(link);
                     }
                     return Ok(exchanged);
                 }
@@ -67,9 +67,20 @@ impl Attempt<'_> {
                     self.worker.idle.forget(endpoint);
                     link = self.open(client, record).await?;
                 }
-                Err(failure) => return Err(failure),
+                Err(failure) => {
+                    if failure.error == Error::RewriteFailed {
+                        // Nothing was sent.
+                        self.park(link);
+                    }
+                    return Err(failure);
+                }
             }
         }
+    }
+
+    fn park(&self, link: Link) {
+        let policy = &self.place.pool().service.http;
+        self.worker.idle.park(self.begun.endpoint(), link, policy, self.worker.now_ms());
     }
 
     /// Carries what follows a switch of protocols, until it ends.
@@ -153,6 +164,7 @@ impl Attempt<'_> {
                     is_ahead,
                     was_asked: &mut client.was_asked,
                     phase: &mut record.phase,
+                    ruled_lines: &client.ruled_lines,
                 };
                 let result = exchange.run().await;
                 if !up.is_done() {
@@ -177,6 +189,33 @@ impl Attempt<'_> {
         up: &mut Pump,
         policy: &HttpPolicy,
     ) -> Result<(), Error> {
+        self.write_head(client, &mut up.out, policy)?;
+        let framing = client.head.framing();
+        if framing == Framing::None {
+            return Ok(());
+        }
+        client.consume_head();
+        up.begin(framing, Frames::Keep, policy.body_bytes_max);
+        up.gather(&mut client.input).map_err(|broken| match broken {
+            Broken::Malformed(refusal) => Error::Malformed(refusal),
+            Broken::TooLarge => Error::BodyTooLarge,
+            Broken::Truncated | Broken::Unwritable => Error::ClientGone,
+        })
+    }
+
+    /// Writes the head as the instance is to get it.
+    fn write_head<C: Stream>(
+        &self,
+        client: &mut Client<C>,
+        out: &mut Vec<u8>,
+        policy: &HttpPolicy,
+    ) -> Result<(), Error> {
+        let rules = self.place.pool().service.rules.as_deref();
+        // Apart, because the claims of a peer borrow all of the client.
+        let mut lines = match rules {
+            Some(_) => std::mem::take(&mut client.ruled_lines),
+            None => Vec::new(),
+        };
         let buffer = client.input.unread();
         let is_ours = client.head.request_id().is_none_or(|id| id.of(buffer) != client.request_id);
         let host = match client.head.authority().is_empty() {
@@ -193,19 +232,25 @@ impl Attempt<'_> {
             scheme: b"http",
             request_id: is_ours.then_some(&client.request_id),
             upgrade: if self.asked.upgrade { Upgrade::Pass } else { Upgrade::Drop },
+            ruling: None,
+            rewritten: None,
         };
-        write_request(&mut up.out, buffer, &client.head, &edit);
-        let framing = client.head.framing();
-        if framing == Framing::None {
+        let Some(rules) = rules else {
+            write_request(out, buffer, &client.head, &edit);
             return Ok(());
-        }
-        client.consume_head();
-        up.begin(framing, Frames::Keep, policy.body_bytes_max);
-        up.gather(&mut client.input).map_err(|broken| match broken {
-            Broken::Malformed(refusal) => Error::Malformed(refusal),
-            Broken::TooLarge => Error::BodyTooLarge,
-            Broken::Truncated | Broken::Unwritable => Error::ClientGone,
-        })
+        };
+        let ruled = Ruled {
+            rules,
+            head: &client.head,
+            buffer,
+            client: client.address.ip().to_canonical(),
+            request_id: &client.request_id,
+            instance: &self.begun.endpoint().id,
+            target_bytes_max: client.listener.limits.target_bytes_max,
+        };
+        let written = ruled.write(&edit, out, &mut lines);
+        client.ruled_lines = lines;
+        written
     }
 }
 

@@ -20,8 +20,9 @@ thread_local! {
 pub(crate) struct Gear {
     pub(crate) head: RequestHead,
     pub(crate) response: ResponseHead,
-    /// What is written to the instance, and to the client; the id; the head for the access log.
-    pub(crate) texts: [Vec<u8>; 4],
+    /// What is written to the instance, and to the client; the id; the head for the access log;
+    /// what rules put onto the response.
+    pub(crate) texts: [Vec<u8>; 5],
 }
 
 impl Gear {

@@ -1,11 +1,11 @@
-//! Host, then longest path prefix: which pool a request is for.
+//! Host, then longest path prefix: who answers a request.
 //! Pure; the order of the routes is the table's and not looked at again.
 
-use model::{HostPattern, Table};
+use model::{Destination, HostPattern, Table};
 
-/// The index of the pool that a host and path lead to. `host` is without port and of any case;
+/// Whom a host and path lead to. `host` is without port and of any case;
 /// `path` may have a query.
-pub(crate) fn route(table: &Table, host: &[u8], path: &[u8]) -> Option<usize> {
+pub(crate) fn route(table: &Table, host: &[u8], path: &[u8]) -> Option<Destination> {
     let host = host.strip_suffix(b".").unwrap_or(host);
     let end = path.iter().position(|&byte| byte == b'?').unwrap_or(path.len());
     let path = &path[..end];
@@ -13,7 +13,7 @@ pub(crate) fn route(table: &Table, host: &[u8], path: &[u8]) -> Option<usize> {
         .routes
         .iter()
         .find(|route| host_matches(&route.host, host) && path_matches(route.path.as_bytes(), path));
-    found.map(|route| route.pool)
+    found.map(|route| route.to)
 }
 
 fn host_matches(pattern: &HostPattern, host: &[u8]) -> bool {
@@ -49,11 +49,11 @@ mod tests {
             .map(|(pool, (host, path))| Route {
                 host: HostPattern::of(*host),
                 path: (*path).into(),
-                pool,
+                to: Destination::Pool(pool),
             })
             .collect();
         routes.sort_by_key(Route::precedence);
-        Table { version: 1, routes, pools: Vec::new() }
+        Table { version: 1, routes, ..Table::default() }
     }
 
     #[test]
@@ -67,6 +67,7 @@ mod tests {
             (Some("*.eu.example.com"), "/"),
         ]);
         let check = |host: &str, path: &str, expected: Option<usize>| {
+            let expected = expected.map(Destination::Pool);
             assert_eq!(route(&table, host.as_bytes(), path.as_bytes()), expected, "{host} {path}");
         };
         check("", "/", Some(0));

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use http1::{Framing, Method};
-use model::{HttpPolicy, InFlight};
+use model::{Destination, HttpPolicy, InFlight, Redirect};
 
 use crate::client::Client;
 use crate::encode::coding_for;
@@ -13,6 +13,7 @@ use crate::exchange::{Asked, Exchanged, Failure};
 use crate::forward::Attempt;
 use crate::phase::Phase;
 use crate::record::Record;
+use crate::redirect;
 use crate::reply::Reply;
 use crate::route::route;
 use crate::snapshot::{InService, Place};
@@ -68,11 +69,19 @@ where
     let snapshot = worker.snapshot();
     let buffer = client.input.unread();
     let found = route(&snapshot.table, client.head.host(buffer), client.head.path(buffer));
-    let Some(at) = found else {
-        let failure = Failure { error: Error::NoRoute, is_answered: false };
-        let after = settle(client, worker, &mut record, Err(failure)).await;
-        record.end(client, worker, None);
-        return after;
+    let at = match found {
+        Some(Destination::Pool(at)) => at,
+        Some(Destination::Redirect(at)) => {
+            let after = lead(client, worker, &mut record, &snapshot.table.redirects[at]).await;
+            record.end(client, worker, None);
+            return after;
+        }
+        None => {
+            let failure = Failure { error: Error::NoRoute, is_answered: false };
+            let after = settle(client, worker, &mut record, Err(failure)).await;
+            record.end(client, worker, None);
+            return after;
+        }
     };
     let mut place = Place { snapshot, at };
     let result = dispatch(client, worker, &mut place, &mut record).await;
@@ -80,6 +89,28 @@ where
     let after = settle(client, worker, &mut record, result).await;
     record.end(client, worker, Some((place.series(), place.pool().service.name.as_str())));
     after
+}
+
+/// Sends the client elsewhere.
+async fn lead<C>(
+    client: &mut Client<C>,
+    worker: &Worker,
+    record: &mut Record,
+    redirect: &Redirect,
+) -> After
+where
+    C: Stream,
+{
+    if let Err(error) = redirect::begin(client, redirect) {
+        return settle(client, worker, record, Err(Failure { error, is_answered: false })).await;
+    }
+    client.consume_head();
+    let then = after_answer(client, worker);
+    let connection = if then == After::KeepAlive { "keep-alive" } else { "close" };
+    redirect::finish(client, redirect, connection);
+    worker.registry.process().worker(worker.number).redirect();
+    record.status = redirect.status.code();
+    send(client, record, then).await
 }
 
 /// Picks an endpoint, forwards, and goes to another one as long as that can help and is safe.
@@ -221,10 +252,17 @@ where
     if record.status == 0 {
         return After::Close;
     }
-    let keeps_alive =
-        worker.keeps_alive(client) && failure.error.keeps_client() && client.may_discard();
-    let then = if keeps_alive { After::KeepAlive } else { After::Linger };
+    let then = match failure.error.keeps_client() {
+        true => after_answer(client, worker),
+        false => After::Linger,
+    };
     reply(client, record, failure.error, then).await
+}
+
+/// What is to become of the connection after an answer of Herder's own, its head consumed.
+fn after_answer<C: Stream>(client: &mut Client<C>, worker: &Worker) -> After {
+    let keeps_alive = worker.keeps_alive(client) && client.may_discard();
+    if keeps_alive { After::KeepAlive } else { After::Linger }
 }
 
 /// Answers a head that cannot be read; where the next one begins is unknown, so none follows.
@@ -258,6 +296,14 @@ where
         head_only: client.head.method() == Method::Head,
     };
     reply.write(&mut client.down_out);
+    send(client, record, then).await
+}
+
+/// Sends an answer of Herder's own.
+async fn send<C>(client: &mut Client<C>, record: &mut Record, then: After) -> After
+where
+    C: Stream,
+{
     let bytes = client.down_out.len();
     let written = client.flush().await;
     record.bytes_out += u64::try_from(written).unwrap_or(0);

@@ -44,10 +44,14 @@ mod metrics;
 mod pipelining;
 #[path = "data_plane/plane.rs"]
 mod plane;
+#[path = "data_plane/redirects.rs"]
+mod redirects;
 #[path = "data_plane/reload.rs"]
 mod reload;
 #[path = "data_plane/retries.rs"]
 mod retries;
+#[path = "data_plane/rules.rs"]
+mod rules;
 #[path = "data_plane/stale.rs"]
 mod stale;
 #[path = "data_plane/tcp.rs"]

@@ -100,6 +100,8 @@ metrics! {
         "Client connections open now.";
     CONNECTIONS: Counter "herder_connections_total" [],
         "Client connections accepted.";
+    REDIRECTS: Counter "herder_redirects_total" [],
+        "Requests answered with a redirect of the configuration.";
     REFUSED: Counter "herder_refused_requests_total" ["error"],
         "Requests, or whole connections, refused before their service was known, by label.";
     UNREACHABLE_DROPPED: Counter "herder_unreachable_dropped_total" [],

@@ -19,6 +19,7 @@ pub struct ProcessSeries {
 pub struct ProcessShard {
     open: Gauge,
     accepted: Counter,
+    redirects: Counter,
     errors: Errors,
 }
 
@@ -27,6 +28,7 @@ impl ProcessSeries {
         let shard = |_| ProcessShard {
             open: Gauge::default(),
             accepted: Counter::new(),
+            redirects: Counter::new(),
             errors: Errors::new(error_labels.len()),
         };
         Self { error_labels, shards: (0..workers).map(shard).collect() }
@@ -51,6 +53,7 @@ impl ProcessSeries {
         to.add(&names::WORKERS, &[], Value::Size(self.shards.len()));
         to.add(&names::CONNECTIONS_OPEN, &[], Value::Level(self.connections_open()));
         to.add(&names::CONNECTIONS, &[], count(|shard| shard.accepted.get()));
+        to.add(&names::REDIRECTS, &[], count(|shard| shard.redirects.get()));
         let mut sums = vec![0; self.error_labels.len() + 1];
         self.shards.iter().for_each(|shard| shard.errors.add_to(&mut sums));
         for (label, sum) in self.error_labels.iter().chain([&names::OTHER]).zip(sums) {
@@ -69,6 +72,11 @@ impl ProcessShard {
     /// A client connection that was accepted is closed.
     pub fn connection_closed(&self) {
         self.open.add(-1);
+    }
+
+    /// A request was answered with a redirect.
+    pub fn redirect(&self) {
+        self.redirects.add(1);
     }
 
     /// A request was refused before its service was known. `label_index` points into the error

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use model::{RouteRule, Source};
 
 use crate::report::Report;
-use crate::resolve::service::routes;
+use crate::resolve::service::{listed, routes};
 use crate::schema::Config;
 use crate::settings::Resolved;
 use crate::tree::{element, join};
@@ -136,6 +136,12 @@ fn routes_apart(written: &Config, report: &mut Report<'_>) {
         let routes = routes(&owner, service).into_iter();
         all.extend(routes.map(|(rule, path)| (rule, path, owner.clone())));
     }
+    for (name, redirect) in &written.redirect {
+        let Some(written) = &redirect.route else { continue };
+        let owner = join("redirect", name);
+        let routes = listed(&owner, written).into_iter();
+        all.extend(routes.map(|(rule, path)| (rule, path, owner.clone())));
+    }
     all.sort_by_key(|(_, path, _)| report.place(path));
     let mut taken: BTreeMap<&RouteRule, (&str, &str)> = BTreeMap::new();
     for (rule, path, owner) in &all {
@@ -143,7 +149,8 @@ fn routes_apart(written: &Config, report: &mut Report<'_>) {
             let host = rule.host.as_deref().unwrap_or("any host");
             let leads = format!("{host} with {:?} already leads to", rule.path);
             let (message, hint) = if other_owner == owner {
-                (format!("{leads} this service: {}", report.elsewhere(other_path)), "remove it")
+                let kind = if owner.starts_with("redirect.") { "redirect" } else { "service" };
+                (format!("{leads} this {kind}: {}", report.elsewhere(other_path)), "remove it")
             } else {
                 let message = format!("{leads} {}", report.elsewhere(other_owner));
                 (message, "give one of the two another host or path")

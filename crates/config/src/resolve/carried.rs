@@ -10,7 +10,7 @@ use crate::tree::join;
 pub(super) fn check(written: &Config, report: &mut Report<'_>) {
     listeners_name_tcp_services(written, report);
     tcp_services_are_named(written, report);
-    tcp_services_have_no_route(written, report);
+    tcp_services_have_no_requests(written, report);
 }
 
 fn listeners_name_tcp_services(written: &Config, report: &mut Report<'_>) {
@@ -51,16 +51,29 @@ fn tcp_services_are_named(written: &Config, report: &mut Report<'_>) {
     }
 }
 
-fn tcp_services_have_no_route(written: &Config, report: &mut Report<'_>) {
+fn tcp_services_have_no_requests(written: &Config, report: &mut Report<'_>) {
     for (name, service) in &written.service {
-        if service.mode == Mode::Tcp && service.route.is_some() {
-            let path = join("service", name);
-            let mode = format!("{path}.mode");
-            let elsewhere = report.elsewhere(&mode);
+        if service.mode != Mode::Tcp {
+            continue;
+        }
+        let path = join("service", name);
+        let mode = format!("{path}.mode");
+        let elsewhere = report.elsewhere(&mode);
+        let keys = [
+            ("route", service.route.is_some(), "host and path"),
+            ("request_headers", service.request_headers.is_some(), "headers"),
+            ("response_headers", service.response_headers.is_some(), "headers"),
+            ("rewrite", service.rewrite.is_some(), "path"),
+        ];
+        for (key, _, part) in keys.into_iter().filter(|&(_, is_written, _)| is_written) {
+            let hint = match key {
+                "route" => "remove it: the listener that names the service leads to it",
+                _ => "remove it",
+            };
             report.problem(
-                &[&format!("{path}.route"), &mode],
-                format!("has no effect: {elsewhere} is \"tcp\", and bytes have no host and path"),
-                "remove it: the listener that names the service leads to it".to_owned(),
+                &[&format!("{path}.{key}"), &mode],
+                format!("has no effect: {elsewhere} is \"tcp\", and bytes have no {part}"),
+                hint.to_owned(),
             );
         }
     }

@@ -12,6 +12,7 @@ use model::{
 use crate::defaults;
 use crate::report::Report;
 use crate::resolve::compress::compression;
+use crate::resolve::rules::rules;
 use crate::schema::service as written;
 use crate::tree::{element, join};
 use crate::units::duration_text;
@@ -52,6 +53,7 @@ pub(super) fn service(
         restart: restart(&path, written.restart.as_ref(), report),
         http: http(&written.http),
         compression: compression(&path, written.compress.as_ref(), report),
+        rules: rules(&path, written, report),
         source,
         name,
     }
@@ -59,13 +61,20 @@ pub(super) fn service(
 
 /// The routes of a service, each with the path it is written at.
 pub(super) fn routes(path: &str, written: &written::Service) -> Vec<(RouteRule, String)> {
-    let path = format!("{path}.route");
     match &written.route {
+        Some(routes) => listed(path, routes),
         // A route beside this is reported elsewhere.
         None if written.mode == written::Mode::Tcp => Vec::new(),
-        None => vec![(RouteRule { host: None, path: "/".into() }, path)],
-        Some(written::Routes::One(route)) => vec![(rule(route), path)],
-        Some(written::Routes::Many(routes)) => {
+        None => vec![(RouteRule { host: None, path: "/".into() }, format!("{path}.route"))],
+    }
+}
+
+/// The routes that are written, each with the path it is written at.
+pub(super) fn listed(path: &str, written: &written::Routes) -> Vec<(RouteRule, String)> {
+    let path = format!("{path}.route");
+    match written {
+        written::Routes::One(route) => vec![(rule(route), path)],
+        written::Routes::Many(routes) => {
             let with_place = |(index, route)| (rule(route), element(&path, index));
             routes.iter().enumerate().map(with_place).collect()
         }

@@ -10,6 +10,7 @@ use crate::defaults;
 use crate::schema::address::Address;
 use crate::schema::compress::CompressForm;
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
+use crate::schema::rules::{HeaderRules, Rewrite};
 use crate::schema::text::{EnvName, Filled, Form, HasDefault, Text};
 
 /// A named set of interchangeable instances, and its policies. It has either `run` or `static`.
@@ -77,6 +78,12 @@ pub(crate) struct Service {
     /// which and how.
     #[schemars(example = true, extend("default" = false))]
     pub compress: Option<CompressForm>,
+    /// What is changed about the headers of requests, as instances get them.
+    pub request_headers: Option<HeaderRules>,
+    /// What is changed about the headers of responses of instances, as clients get them.
+    pub response_headers: Option<HeaderRules>,
+    /// What becomes of the path of a request.
+    pub rewrite: Option<Rewrite>,
 }
 
 /// A command, in its two forms.
@@ -139,14 +146,14 @@ pub(crate) enum Route {
     Long(RouteTable),
 }
 
-/// Which requests lead to a service.
+/// Which requests lead to a service, or to a redirect.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct RouteTable {
     /// A host, or `*.` and a domain for every host below that domain. Absent: any host.
     #[schemars(example = &"shop.example.com")]
     pub host: Option<Text<Host>>,
-    /// A path; it leads to the service together with everything below it. Absent: any path.
+    /// A path, together with everything below it. Absent: any path.
     #[schemars(example = &"/api", extend("default" = RouteText::DEFAULT))]
     pub path: Option<Text<PathPrefix>>,
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::schema::address::{Address, AdminBind, Bind, Ports, Range};
 use crate::schema::compress::TypeRange;
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
+use crate::schema::rules::To;
 
 /// Why a text does not have the form it should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +74,7 @@ pub(crate) struct FormEntry {
 }
 
 /// All forms, for the checker.
-pub(crate) const FORMS: [FormEntry; 14] = [
+pub(crate) const FORMS: [FormEntry; 15] = [
     entry::<Bind>(),
     entry::<AdminBind>(),
     entry::<Ports>(),
@@ -84,6 +85,7 @@ pub(crate) const FORMS: [FormEntry; 14] = [
     entry::<PathPrefix>(),
     entry::<RouteText>(),
     entry::<ProbePath>(),
+    entry::<To>(),
     entry::<Name>(),
     entry::<EnvName>(),
     entry::<Filled>(),

@@ -76,6 +76,21 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.compress.algorithms", "['br', 'gzip']", "['br', 'zstd']"),
     ("service.NAME.compress.size_min", "'2KiB'", "'3KiB'"),
     ("service.NAME.compress.types", "['text/*']", "['text/html']"),
+    ("service.NAME.request_headers.set", "{ X-A = '1' }", "{ X-A = '2' }"),
+    ("service.NAME.request_headers.add", "{ X-B = '1' }", "{ X-B = '2' }"),
+    ("service.NAME.request_headers.remove", "['X-C']", "['X-D']"),
+    ("service.NAME.response_headers.set", "{ X-E = '1' }", "{ X-E = '2' }"),
+    ("service.NAME.response_headers.add", "{ X-F = '1' }", "{ X-F = '2' }"),
+    ("service.NAME.response_headers.remove", "['X-G']", "['X-H']"),
+    ("service.NAME.rewrite.strip_prefix", "'/i'", "'/j'"),
+    ("service.NAME.rewrite.match", "'^/k'", "'^/l'"),
+    ("service.NAME.rewrite.with", "'/m'", "'/n'"),
+    ("service.NAME.rewrite.add_prefix", "'/o'", "'/p'"),
+    ("redirect.NAME.route", "'e.example/x'", "'f.example/x'"),
+    ("redirect.NAME.route.host", "'g.example'", "'h.example'"),
+    ("redirect.NAME.route.path", "'/q'", "'/r'"),
+    ("redirect.NAME.to", "'https://a.example'", "'https://b.example'"),
+    ("redirect.NAME.status", "301", "302"),
     ("admin.bind", "'127.0.0.1:83'", "'127.0.0.1:84'"),
     ("admin.socket", "'/a.sock'", "'/b.sock'"),
     ("instances.ports", "'30000-30100'", "'30000-30200'"),
@@ -189,11 +204,13 @@ fn single_keys() -> Vec<(String, Key)> {
         table.keys.into_iter().map(move |key| (format!("{path}{}", key.name), key))
     };
     let all = tables().into_iter().flat_map(below);
-    all.filter(|(path, _)| !path.starts_with("service.shop.static.")).collect()
+    let elements = ["service.shop.static.", "redirect.shop.route."];
+    all.filter(|(path, _)| !elements.iter().any(|start| path.starts_with(start))).collect()
 }
 
 fn with(line: &str) -> String {
-    format!("{line}\nlistener.web.bind = '127.0.0.1:8080'\nservice.shop.run = 'node'\n")
+    let redirect = "redirect.shop.route = '/old'\nredirect.shop.to = '/new'";
+    format!("{line}\n{redirect}\nlistener.web.bind = '127.0.0.1:8080'\nservice.shop.run = 'node'\n")
 }
 
 #[test]

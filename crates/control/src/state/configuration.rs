@@ -145,6 +145,9 @@ fn difference(before: &Desired, after: &Desired) -> String {
     }
     let removed = before.services.keys().filter(|name| !after.services.contains_key(*name));
     parts.extend(removed.map(|name| format!("{name} removed")));
+    if before.redirects != after.redirects {
+        parts.push("redirects changed".to_owned());
+    }
     if parts.is_empty() { "nothing changed".to_owned() } else { parts.join("; ") }
 }
 
@@ -160,6 +163,7 @@ fn changes(before: &Service, after: &Service) -> Vec<&'static str> {
         ("drain", before.drain != after.drain),
         ("restart", before.restart != after.restart),
         ("http", before.http != after.http),
+        ("rules", before.rules != after.rules),
     ];
     parts.into_iter().filter_map(|(part, changed)| changed.then_some(part)).collect()
 }

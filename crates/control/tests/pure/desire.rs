@@ -66,5 +66,5 @@ pub(crate) fn service(name: &str, source: Source, scale: Scale) -> Service {
 /// A configuration of these services.
 pub(crate) fn desired(services: &[Service]) -> Desired {
     let by_name = |service: &Service| (service.name.clone(), Arc::new(service.clone()));
-    Desired { listeners: BTreeMap::new(), services: services.iter().map(by_name).collect() }
+    Desired { services: services.iter().map(by_name).collect(), ..Desired::default() }
 }

@@ -95,6 +95,7 @@ fn final_responses(input: &[u8], response: &Response, head: &ResponseHead) {
                 framing,
                 via: Via::Add,
                 content: Content::AsSent,
+                ruled: None,
             };
             let mut out = Vec::new();
             write_response(&mut out, input, head, &edit);

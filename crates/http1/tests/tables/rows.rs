@@ -11,14 +11,18 @@ pub(crate) struct Row {
 impl Row {
     /// The text of the line with this key, as written.
     pub(crate) fn text(&self, key: char) -> Option<&str> {
-        let found = self.lines.iter().find(|(found, _)| *found == key);
-        found.map(|(_, text)| text.as_str())
+        self.texts(key).next()
+    }
+
+    /// The texts of all lines with this key, as written.
+    pub(crate) fn texts(&self, key: char) -> impl Iterator<Item = &str> {
+        let lines = self.lines.iter().filter(move |(found, _)| *found == key);
+        lines.map(|(_, text)| text.as_str())
     }
 
     /// The bytes of all lines with this key, one after the other.
     pub(crate) fn bytes(&self, key: char) -> Vec<u8> {
-        let lines = self.lines.iter().filter(|(found, _)| *found == key);
-        lines.flat_map(|(_, text)| unescape(text, &self.title)).collect()
+        self.texts(key).flat_map(|text| unescape(text, &self.title)).collect()
     }
 }
 

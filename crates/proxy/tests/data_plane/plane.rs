@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{
-    Algorithm, Compression, Endpoint, HostPattern, HttpPolicy, Listener, ListenerLimits, Mode,
-    Networks, Pool, ProxyProtocolOut, Route, Service, Source, Table,
+    Algorithm, Compression, Destination, Endpoint, HostPattern, HttpPolicy, Listener,
+    ListenerLimits, Mode, Networks, Pool, ProxyProtocolOut, Redirect, Route, Rules, Service,
+    Source, Table,
 };
 use proxy::{Proxy, Settings};
 use serde_json::Value;
@@ -29,6 +30,7 @@ pub(crate) struct Setup {
     pub(crate) mode: Mode,
     pub(crate) proxy_protocol: ProxyProtocolOut,
     pub(crate) access_one_in: u32,
+    pub(crate) rules: Option<Box<Rules>>,
 }
 
 /// A data plane that runs. Dropping it stops it.
@@ -38,6 +40,7 @@ pub(crate) struct Plane {
     listener: Listener,
     policy: HttpPolicy,
     compression: Compression,
+    rules: Option<Box<Rules>>,
     algorithm: Algorithm,
     mode: Mode,
     proxy_protocol: ProxyProtocolOut,
@@ -96,6 +99,7 @@ impl Default for Setup {
             mode: Mode::Http,
             proxy_protocol: ProxyProtocolOut::Off,
             access_one_in: 1,
+            rules: None,
         }
     }
 }
@@ -125,6 +129,7 @@ impl Setup {
             listener,
             policy: self.policy,
             compression: self.compression,
+            rules: self.rules,
             algorithm: self.algorithm,
             mode: self.mode,
             proxy_protocol: self.proxy_protocol,
@@ -189,23 +194,31 @@ impl Plane {
 
     /// The same with a service of this name in the same slot.
     pub(crate) fn publish_as(&self, name: &str, endpoints: &[Arc<Endpoint>]) {
-        let route = Route { host: HostPattern::Any, path: "/".into(), pool: 0 };
         let selector = balance::selector(self.algorithm, endpoints, &self.turn);
         let service = Service {
             http: self.policy,
             compression: self.compression.clone(),
             mode: self.mode,
             proxy_protocol: self.proxy_protocol,
+            rules: self.rules.clone(),
             ..Service::unbounded(name.parse().unwrap(), Source::Static(Vec::new()))
         };
         let pool =
             Pool { service: Arc::new(service), slot: 0, endpoints: endpoints.to_vec(), selector };
-        self.publish_table(vec![route], vec![Arc::new(pool)]);
+        let table = Table { pools: vec![Arc::new(pool)], ..Table::default() };
+        self.publish_table(Table { routes: vec![everything()], ..table });
+    }
+
+    /// Publishes a table in which everything leads to a redirect.
+    pub(crate) fn publish_redirect(&self, redirect: Redirect) {
+        let route = Route { to: Destination::Redirect(0), ..everything() };
+        let redirects = vec![Arc::new(redirect)];
+        self.publish_table(Table { routes: vec![route], redirects, ..Table::default() });
     }
 
     /// Publishes a table without any service.
     pub(crate) fn publish_nothing(&self) {
-        self.publish_table(Vec::new(), Vec::new());
+        self.publish_table(Table::default());
     }
 
     /// The instances that were reported as unreachable, in order.
@@ -242,10 +255,15 @@ impl Plane {
         .await
     }
 
-    fn publish_table(&self, routes: Vec<Route>, pools: Vec<Arc<Pool>>) {
+    fn publish_table(&self, table: Table) {
         let version = self.versions.fetch_add(1, Ordering::Relaxed);
-        self.proxy.publisher().publish(Arc::new(Table { version, routes, pools }));
+        self.proxy.publisher().publish(Arc::new(Table { version, ..table }));
     }
+}
+
+/// The route of every request to the first pool.
+fn everything() -> Route {
+    Route { host: HostPattern::Any, path: "/".into(), to: Destination::Pool(0) }
 }
 
 /// A listener.
