@@ -222,7 +222,8 @@ fn may_be(direction: Direction, rules: &[FieldRule<'_>], at: usize) -> bool {
         FieldRule::Set(_, value) | FieldRule::Add(_, value) => {
             let ends = [value.chars().next(), value.chars().next_back()];
             let is_trimmed = ends.iter().all(|end| !matches!(end, None | Some(' ' | '\t')));
-            is_trimmed && fill(value, &facts(b"", b"/")).is_some_and(|text| text.bytes().all(is_text))
+            let filled = fill(value, &facts(b"", b"/"));
+            is_trimmed && filled.is_some_and(|text| text.bytes().all(is_text))
         }
     };
     at < RULES_MAX && is_name && is_clear && is_value
