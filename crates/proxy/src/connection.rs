@@ -53,8 +53,8 @@ pub(crate) fn begin(worker: &Rc<Worker>, acceptor: &Arc<Acceptor>, accepted: Acc
     }
     let ends = Addresses { source: peer, destination: acceptor.local };
     let deadline = worker.timers.deadline();
-    // Made outside of the task, which would keep room for all that it is made of.
-    let mut client = Client::new(stream, ends, listener, deadline);
+    // Apart: together with the task it would take the allocator's next size.
+    let mut client = Box::new(Client::new(stream, ends, listener, deadline));
     client.number = worker.next_number();
     // What few connections need is apart, so that it does not make every task larger.
     tokio::task::spawn_local(async move {

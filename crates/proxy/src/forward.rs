@@ -48,14 +48,15 @@ impl Attempt<'_> {
                     self.shard().reuse();
                     link
                 }
-                None => self.open(client, record).await?,
+                None => Box::pin(self.open(client, record)).await?,
             };
+        // What a request on a parked connection does without is apart: every task would be larger.
         loop {
             match self.send(client, &mut link, record).await {
                 Ok(exchanged) => {
                     if exchanged.is_switched {
                         client.deadline.uncap();
-                        self.carry(client, &mut link, record).await;
+                        Box::pin(self.carry(client, &mut link, record)).await;
                     }
                     if exchanged.keeps_link {
                         self.park(link);
@@ -65,7 +66,7 @@ impl Attempt<'_> {
                 Err(failure) if is_stale(&link, client, failure) => {
                     // The others were opened to the same process and are as old or older.
                     self.worker.idle.forget(endpoint);
-                    link = self.open(client, record).await?;
+                    link = Box::pin(self.open(client, record)).await?;
                 }
                 Err(failure) => {
                     if failure.error == Error::RewriteFailed {

@@ -72,7 +72,8 @@ where
     let at = match found {
         Some(Destination::Pool(at)) => at,
         Some(Destination::Redirect(at)) => {
-            let after = lead(client, worker, &mut record, &snapshot.table.redirects[at]).await;
+            let redirect = &snapshot.table.redirects[at];
+            let after = Box::pin(lead(client, worker, &mut record, redirect)).await;
             record.end(client, worker, None);
             return after;
         }
