@@ -21,6 +21,16 @@ thread_local! {
     static SPARE: RefCell<Vec<Ends>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Closes one of the pipes that are kept, the one that was kept the longest: at every tick, so that
+/// soon after the last large body there is none.
+pub(crate) fn prune() {
+    SPARE.with_borrow_mut(|spare| {
+        if !spare.is_empty() {
+            drop(spare.remove(0));
+        }
+    });
+}
+
 /// A pipe on loan. With nothing in it, it is kept for the next; else it is closed.
 #[derive(Debug)]
 pub(crate) struct Pipe {

@@ -19,6 +19,7 @@ use crate::client::Client;
 use crate::idle::Idle;
 use crate::listen::{Acceptor, accept};
 use crate::snapshot::{Place, Snapshot};
+use crate::splice;
 use crate::timers::{TICK, Timers};
 
 /// Longest `X-Request-Id` of a client that is passed on; a longer one is replaced.
@@ -150,6 +151,7 @@ async fn tick(worker: Rc<Worker>) {
         interval.tick().await;
         worker.timers.tick();
         worker.idle.prune(worker.timers.now_ms());
+        splice::prune();
         worker.flush_log();
         worker.ticked.notify_waiters();
     }
