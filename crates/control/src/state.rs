@@ -102,7 +102,8 @@ impl State {
         self.settle(now);
     }
 
-    /// A new table, if routes, pools, redirects or policies changed since the last call that returned one.
+    /// A new table, if routes, pools, redirects or policies changed since the last call that
+    /// returned one.
     pub fn table(&mut self) -> Option<Table> {
         self.publication.next(self.services.values(), self.desired.redirects.values())
     }

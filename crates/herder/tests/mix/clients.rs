@@ -104,8 +104,8 @@ impl Tally {
         self.counts.values().map(|[_, _, lost]| lost).sum()
     }
 
-    /// What was in flight on an instance that was killed. Tunnels are not in it: they end with their
-    /// instance whatever that ends of.
+    /// What was in flight on an instance that was killed. Tunnels are not in it: they end with
+    /// their instance whatever that ends of.
     pub(crate) fn unsaved(&self) -> u64 {
         let requests = self.counts.iter().filter(|(kind, _)| **kind != Kind::Tunnel);
         requests.map(|(_, [_, unsaved, _])| unsaved).sum()

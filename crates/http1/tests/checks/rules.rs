@@ -39,7 +39,8 @@ impl<'a> Script<'a> {
     fn read(text: &'a str) -> Self {
         let mut script = Self::default();
         let is_prefix = |text: &str| text.starts_with('/') && !text.ends_with('/');
-        let is_path = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && !b"?#".contains(&b));
+        let is_path_byte = |b: u8| b.is_ascii_graphic() && !b"?#".contains(&b);
+        let is_path = |text: &str| text.bytes().all(is_path_byte);
         for line in text.lines() {
             let Some((sign, rest)) = line.split_once(' ') else { continue };
             let pair = rest.split_once(": ").unwrap_or((rest, ""));
