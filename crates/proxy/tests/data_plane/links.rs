@@ -78,6 +78,21 @@ impl Full {
 
 #[tokio::test]
 async fn a_try_that_gets_lost_is_followed_by_a_second_one_long_before_the_kernels() {
+    let mut slow = Vec::new();
+    // On a busy machine there may be room too late for the second try, and the kernel's comes next.
+    while slow.len() < 5 {
+        let connect_us = connecting_us().await;
+        assert!(connect_us >= 250_000, "{connect_us} µs");
+        if connect_us < 900_000 {
+            return;
+        }
+        slow.push(connect_us);
+    }
+    panic!("{slow:?} µs");
+}
+
+/// How long a connection takes whose first try gets lost.
+async fn connecting_us() -> u64 {
     let full = Full::new();
     let mut setup = Setup { has_access_log: true, ..Setup::default() };
     setup.policy.timeout_connect = PATIENCE;
@@ -97,6 +112,5 @@ async fn a_try_that_gets_lost_is_followed_by_a_second_one_long_before_the_kernel
     wire.raw_head().await.unwrap();
     crate::instance::send(&mut wire, "HTTP/1.1 204 No Content\r\n\r\n").await;
     assert_eq!(client.response().await.unwrap().status, 204);
-    let connect_us = plane.log_lines(1).await[0]["connect_us"].as_u64().unwrap();
-    assert!((250_000..900_000).contains(&connect_us), "{connect_us} µs");
+    plane.log_lines(1).await[0]["connect_us"].as_u64().unwrap()
 }
