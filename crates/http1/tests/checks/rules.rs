@@ -138,8 +138,7 @@ fn check_response(script: &Script<'_>, input: &[u8]) {
     let mut put_on = Vec::new();
     Ruling { rules: &rules, facts }.write(&mut put_on);
     let plain = ResponseEdit::plain();
-    let ruled =
-        ResponseEdit { ruled: Some(Ruled { rules: &rules, lines: &put_on }), ..plain };
+    let ruled = ResponseEdit { ruled: Some(Ruled { rules: &rules, lines: &put_on }), ..plain };
     let written = |edit: &ResponseEdit<'_>| {
         let mut out = Vec::new();
         write_response(&mut out, input, &head, edit);
