@@ -7,57 +7,49 @@ mod random;
 mod round_robin;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
-use model::{Algorithm, Endpoint, InFlight, Pool, Selector};
+use model::{Algorithm, Ask, Endpoint, InFlight, Live, SHARE_FULL, Select};
 
-/// What `algorithm` needs to pick among `endpoints`, made once per table. `turn` belongs to the
-/// service and is kept from table to table, so that a rebuild does not start every worker at the
-/// first endpoint again.
+use crate::least_request::LeastRequest;
+use crate::random::Random;
+use crate::round_robin::RoundRobin;
+
+/// What picks among `endpoints` by `algorithm`, made once per table. `live` belongs to the service
+/// and is kept from table to table, so that a rebuild does not start every worker at the first
+/// endpoint again.
 pub fn selector(
     algorithm: Algorithm,
     endpoints: &[Arc<Endpoint>],
-    turn: &Arc<AtomicU64>,
-) -> Selector {
+    live: &Arc<Live>,
+) -> Box<dyn Select> {
+    let (endpoints, live) = (Arc::from(endpoints), Arc::clone(live));
     match algorithm {
-        Algorithm::RoundRobin => {
-            let weights: Vec<u32> = endpoints.iter().map(|endpoint| endpoint.weight).collect();
-            let sequence = round_robin::sequence(&weights);
-            Selector::RoundRobin { sequence, turn: Arc::clone(turn) }
-        }
-        Algorithm::LeastRequest => Selector::LeastRequest { turn: Arc::clone(turn) },
-        Algorithm::Random => Selector::Random { cumulative: random::cumulative(endpoints) },
+        Algorithm::RoundRobin => Box::new(RoundRobin::new(endpoints, live)),
+        Algorithm::LeastRequest => Box::new(LeastRequest { endpoints, live }),
+        Algorithm::Random => Box::new(Random::new(endpoints)),
     }
 }
 
-/// Picks an endpoint and begins a request there. `tried` are the keys of endpoints that this
-/// request must not go to again. None when no other endpoint takes a request.
-///
-/// An endpoint that was closed after the table was published is passed over: see
-/// [`Endpoint::begin`].
-pub fn pick(pool: &Pool, tried: &[u64], rng: &mut fastrand::Rng) -> Option<InFlight> {
-    let endpoints = pool.endpoints.as_slice();
-    if endpoints.is_empty() {
-        return None;
-    }
-    match &pool.selector {
-        Selector::RoundRobin { sequence, turn } => {
-            round_robin::pick(endpoints, sequence, turn, tried)
-        }
-        Selector::LeastRequest { turn } => least_request::pick(endpoints, turn, tried),
-        Selector::Random { cumulative } => random::pick(endpoints, cumulative, tried, rng),
-    }
-}
-
-/// Begins a request at the first endpoint from `start` on, going round once, that was not tried and
-/// is not closed.
-fn first_from(endpoints: &[Arc<Endpoint>], start: usize, tried: &[u64]) -> Option<InFlight> {
+/// Begins a request at the first endpoint from `start` on, going round once, that takes it.
+fn first_from(endpoints: &[Arc<Endpoint>], start: usize, ask: &Ask<'_>) -> Option<InFlight> {
     let (before, after) = endpoints.split_at(start);
-    after.iter().chain(before).find_map(|endpoint| begin(endpoint, tried))
+    after.iter().chain(before).find_map(|endpoint| begin(endpoint, ask))
 }
 
-fn begin(endpoint: &Arc<Endpoint>, tried: &[u64]) -> Option<InFlight> {
-    if tried.contains(&endpoint.key) { None } else { endpoint.begin() }
+fn begin(endpoint: &Arc<Endpoint>, ask: &Ask<'_>) -> Option<InFlight> {
+    if ask.tried.contains(&endpoint.key) { None } else { endpoint.begin() }
+}
+
+/// Whether an endpoint might take this request now.
+fn may_take(endpoint: &Endpoint, ask: &Ask<'_>) -> bool {
+    endpoint.is_free() && !ask.tried.contains(&endpoint.key)
+}
+
+/// Whether an endpoint keeps the turn that it was given: always, unless only a share of its weight
+/// counts. For the algorithms that have no cost to scale by the share.
+fn keeps_turn(endpoint: &Endpoint, rng: &mut fastrand::Rng) -> bool {
+    let share = endpoint.share();
+    share == SHARE_FULL || rng.u32(..SHARE_FULL) < share
 }
 
 #[cfg(test)]

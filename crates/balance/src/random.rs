@@ -3,27 +3,36 @@
 
 use std::sync::Arc;
 
-use model::{Endpoint, InFlight};
+use model::{Ask, Endpoint, InFlight, Select};
 
-/// Running sums of the weights: endpoint `i` owns the numbers from `sums[i - 1]` to `sums[i] - 1`.
-pub(crate) fn cumulative(endpoints: &[Arc<Endpoint>]) -> Box<[u64]> {
-    endpoints
-        .iter()
-        .scan(0, |sum, endpoint| {
-            *sum += u64::from(endpoint.weight);
-            Some(*sum)
-        })
-        .collect()
+use crate::{first_from, keeps_turn};
+
+/// Draws once; when the drawn endpoint does not take the request, the next one in order steps in.
+#[derive(Debug)]
+pub(crate) struct Random {
+    endpoints: Arc<[Arc<Endpoint>]>,
+    /// Running sums of the weights: endpoint `i` owns the numbers from `sums[i - 1]` to
+    /// `sums[i] - 1`.
+    sums: Box<[u64]>,
 }
 
-/// Draws once; when the drawn endpoint was tried or is closed, the next one in order steps in.
-pub(crate) fn pick(
-    endpoints: &[Arc<Endpoint>],
-    cumulative: &[u64],
-    tried: &[u64],
-    rng: &mut fastrand::Rng,
-) -> Option<InFlight> {
-    let draw = rng.u64(0..*cumulative.last()?);
-    let at = cumulative.partition_point(|&sum| sum <= draw);
-    crate::first_from(endpoints, at, tried)
+impl Random {
+    pub(crate) fn new(endpoints: Arc<[Arc<Endpoint>]>) -> Self {
+        let weights = endpoints.iter().map(|endpoint| u64::from(endpoint.weight));
+        let sums = weights.scan(0, |sum, weight| {
+            *sum += weight;
+            Some(*sum)
+        });
+        Self { sums: sums.collect(), endpoints }
+    }
+}
+
+impl Select for Random {
+    fn pick(&self, ask: &Ask<'_>, rng: &mut fastrand::Rng) -> Option<InFlight> {
+        let draw = rng.u64(0..*self.sums.last()?);
+        let at = self.sums.partition_point(|&sum| sum <= draw);
+        let is_kept = self.endpoints.get(at).is_some_and(|drawn| keeps_turn(drawn, rng));
+        let start = if is_kept { at } else { (at + 1) % self.endpoints.len() };
+        first_from(&self.endpoints, start, ask)
+    }
 }

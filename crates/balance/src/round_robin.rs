@@ -2,9 +2,10 @@
 //! The counter only says whose turn it is; it never skips because an endpoint is slow.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::{Endpoint, InFlight};
+use model::{Ask, Endpoint, InFlight, Live, Select};
+
+use crate::{begin, keeps_turn};
 
 /// Longest sequence. Weights whose sum is larger, once divided by their greatest common divisor,
 /// are scaled down to it, each to at least 1: the shares then are near and no longer exact.
@@ -38,29 +39,46 @@ pub(crate) fn sequence(weights: &[u32]) -> Box<[u16]> {
     out.into()
 }
 
-/// Takes the next turn. When the endpoint whose turn it is was tried or is closed, the next one in
-/// the sequence steps in and keeps its own turn.
-pub(crate) fn pick(
-    endpoints: &[Arc<Endpoint>],
-    sequence: &[u16],
-    turn: &AtomicU64,
-    tried: &[u64],
-) -> Option<InFlight> {
-    let period = u64::try_from(sequence.len()).ok().filter(|&period| period > 0)?;
-    let at = usize::try_from(turn.fetch_add(1, Ordering::Relaxed) % period).ok()?;
-    let first = usize::from(*sequence.get(at)?);
-    if let Some(begun) = crate::begin(endpoints.get(first)?, tried) {
-        return Some(begun);
+/// Takes the next turn. When the endpoint whose turn it is does not take the request, the next one
+/// in the sequence steps in and keeps its own turn.
+#[derive(Debug)]
+pub(crate) struct RoundRobin {
+    endpoints: Arc<[Arc<Endpoint>]>,
+    live: Arc<Live>,
+    /// Indices of endpoints; empty when there are none.
+    sequence: Box<[u16]>,
+}
+
+impl RoundRobin {
+    pub(crate) fn new(endpoints: Arc<[Arc<Endpoint>]>, live: Arc<Live>) -> Self {
+        let weights: Vec<u32> = endpoints.iter().map(|endpoint| endpoint.weight).collect();
+        Self { endpoints, live, sequence: sequence(&weights) }
     }
-    let (before, after) = sequence.split_at(at);
-    let mut last = first;
-    after.iter().chain(before).map(|&index| usize::from(index)).find_map(|index| {
-        if index == last {
-            return None;
+}
+
+impl Select for RoundRobin {
+    fn pick(&self, ask: &Ask<'_>, rng: &mut fastrand::Rng) -> Option<InFlight> {
+        let period = u64::try_from(self.sequence.len()).ok().filter(|&period| period > 0)?;
+        let at = usize::try_from(self.live.take_turn() % period).ok()?;
+        let first = usize::from(*self.sequence.get(at)?);
+        let endpoint = self.endpoints.get(first)?;
+        if keeps_turn(endpoint, rng)
+            && let Some(begun) = begin(endpoint, ask)
+        {
+            return Some(begun);
         }
-        last = index;
-        crate::begin(endpoints.get(index)?, tried)
-    })
+        let (before, after) = self.sequence.split_at(at);
+        let mut last = first;
+        let others = after.iter().chain(before).map(|&index| usize::from(index));
+        let stepped_in = others.filter(|&index| index != first).find_map(|index| {
+            if index == last {
+                return None;
+            }
+            last = index;
+            begin(self.endpoints.get(index)?, ask)
+        });
+        stepped_in.or_else(|| begin(endpoint, ask))
+    }
 }
 
 /// The weights divided by their greatest common divisor, then scaled so that their sum is at most

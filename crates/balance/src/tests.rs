@@ -3,16 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
-use model::{Algorithm, Endpoint, InFlight, Pool, Service, Source};
+use model::{Algorithm, Ask, Endpoint, InFlight, Live, SHARE_FULL, Select, Time};
 use proptest::prelude::*;
 
-use crate::{pick, round_robin, selector};
+use crate::{round_robin, selector};
 
-fn service(balance: Algorithm) -> Service {
-    let name = "shop".parse().unwrap();
-    Service { balance, ..Service::unbounded(name, Source::Static(Vec::new())) }
+struct Pool {
+    endpoints: Vec<Arc<Endpoint>>,
+    selector: Box<dyn Select>,
+}
+
+fn pick(pool: &Pool, tried: &[u64], rng: &mut fastrand::Rng) -> Option<InFlight> {
+    pool.selector.pick(&Ask { now: Time::default(), hash: 0, tried }, rng)
 }
 
 fn pool(balance: Algorithm, weights: &[u32]) -> Pool {
@@ -24,8 +27,8 @@ fn pool(balance: Algorithm, weights: &[u32]) -> Pool {
             Arc::new(Endpoint::new(id, u64::from(n), addr, w))
         })
         .collect();
-    let selector = selector(balance, &endpoints, &Arc::new(AtomicU64::new(0)));
-    Pool { service: Arc::new(service(balance)), slot: 0, endpoints, selector }
+    let selector = selector(balance, &endpoints, &Arc::new(Live::default()));
+    Pool { endpoints, selector }
 }
 
 fn number(begun: &InFlight) -> u32 {
@@ -129,6 +132,28 @@ fn random_follows_the_weights() {
     let shares = shares(&pool(Algorithm::Random, &[1, 2, 1]), 40_000);
     let near = |n, expected: usize| shares[&n].abs_diff(expected) < 600;
     assert!(near(1, 10_000) && near(2, 20_000) && near(3, 10_000), "{shares:?}");
+}
+
+#[test]
+fn a_share_of_a_quarter_gets_a_quarter_of_the_turns() {
+    for algorithm in [Algorithm::RoundRobin, Algorithm::Random] {
+        let pool = pool(algorithm, &[1, 1]);
+        pool.endpoints[0].set_share(SHARE_FULL / 4);
+        let share = shares(&pool, 40_000)[&1];
+        assert!(share.abs_diff(5_000) < 400, "{algorithm:?}: {share}");
+    }
+}
+
+#[test]
+fn a_full_endpoint_is_passed_over_and_all_full_ones_take_nothing() {
+    for algorithm in [Algorithm::RoundRobin, Algorithm::LeastRequest, Algorithm::Random] {
+        let pool = pool(algorithm, &[1, 1, 1]);
+        let mut rng = fastrand::Rng::with_seed(5);
+        pool.endpoints.iter().for_each(|endpoint| endpoint.set_limit(2));
+        let held: Vec<_> = (0..6).map(|_| pick(&pool, &[], &mut rng).unwrap()).collect();
+        assert!(pick(&pool, &[], &mut rng).is_none(), "{algorithm:?}");
+        assert_eq!(held.iter().filter(|begun| number(begun) == 1).count(), 2, "{algorithm:?}");
+    }
 }
 
 proptest! {

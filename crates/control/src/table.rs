@@ -93,6 +93,12 @@ fn lead(rules: &[RouteRule], to: Destination) -> impl Iterator<Item = Route> + u
 fn pool(service: &ServiceState) -> Arc<Pool> {
     let endpoint = |instance: &Instance| instance.endpoint.clone();
     let endpoints: Vec<_> = service.ready().filter_map(endpoint).collect();
-    let selector = balance::selector(service.policy.balance, &endpoints, &service.turn);
-    Arc::new(Pool { service: Arc::clone(&service.policy), slot: service.slot, endpoints, selector })
+    let selector = balance::selector(service.policy.balance, &endpoints, &service.live);
+    Arc::new(Pool {
+        service: Arc::clone(&service.policy),
+        slot: service.slot,
+        live: Arc::clone(&service.live),
+        endpoints,
+        selector,
+    })
 }

@@ -5,10 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::InstanceId;
+use crate::{InstanceId, Outcome};
 
 /// The bit of `load` that says that no new request may begin.
 const CLOSED: u32 = 1 << 31;
+
+/// The limit of an endpoint that has none: more requests cannot be counted.
+pub const UNLIMITED: u32 = CLOSED - 1;
 
 /// Where an instance is reached. One exists per instance, for the whole life of the instance, and
 /// every table that contains the instance holds the same one: counters survive every rebuild.
@@ -25,9 +28,16 @@ pub struct Endpoint {
     /// Requests in flight; the top bit is `CLOSED`. Both in one word, so that closing and
     /// beginning cannot miss each other.
     load: AtomicU32,
+    /// Requests that may be in flight at once.
+    limit: AtomicU32,
+    /// See [`Endpoint::share`].
+    share: AtomicU32,
     requests: AtomicU64,
     failures: AtomicU64,
 }
+
+/// The whole of an endpoint's weight: see [`Endpoint::share`].
+pub const SHARE_FULL: u32 = 1024;
 
 /// One request in flight at an endpoint. Dropping it, for whatever reason, ends the request.
 #[derive(Debug)]
@@ -44,22 +54,31 @@ impl Endpoint {
             addr,
             weight: weight.max(1),
             load: AtomicU32::new(0),
+            limit: AtomicU32::new(UNLIMITED),
+            share: AtomicU32::new(SHARE_FULL),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
         }
     }
 
-    /// Counts one more request in flight, unless the endpoint is closed.
+    /// Counts one more request in flight, unless the endpoint is closed or full.
     ///
     /// Together with [`Endpoint::close`] this is what makes "no request reaches an instance that
     /// was told to stop" true and not likely: one atomic word holds the count and the closed bit,
     /// so either the request is counted before the close and waited for, or it sees the close and
     /// goes elsewhere.
     pub fn begin(self: &Arc<Self>) -> Option<InFlight> {
-        let before = self.load.fetch_add(1, Ordering::AcqRel);
-        if before & CLOSED != 0 {
-            self.load.fetch_sub(1, Ordering::AcqRel);
-            return None;
+        let limit = self.limit();
+        if limit == UNLIMITED {
+            if self.load.fetch_add(1, Ordering::AcqRel) & CLOSED != 0 {
+                self.load.fetch_sub(1, Ordering::AcqRel);
+                return None;
+            }
+        } else {
+            // Not added and taken back: others would see a place as taken that is not. A closed
+            // one is above every limit.
+            let one_more = |load| (load < limit).then_some(load + 1);
+            self.load.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
         Some(InFlight { endpoint: Arc::clone(self) })
@@ -73,6 +92,33 @@ impl Endpoint {
     /// Whether [`Endpoint::close`] was called.
     pub fn is_closed(&self) -> bool {
         self.load.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// How many requests may be in flight at once from now on; those that are stay. Never none:
+    /// 0 counts as 1.
+    pub fn set_limit(&self, in_flight_max: u32) {
+        self.limit.store(in_flight_max.clamp(1, UNLIMITED), Ordering::Relaxed);
+    }
+
+    /// How many requests may be in flight at once; [`UNLIMITED`] if nothing limits them.
+    pub fn limit(&self) -> u32 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request could begin now.
+    pub fn is_free(&self) -> bool {
+        self.load.load(Ordering::Acquire) < self.limit()
+    }
+
+    /// The part of its weight that counts now, out of [`SHARE_FULL`], while it is new or has asked
+    /// for less.
+    pub fn share(&self) -> u32 {
+        self.share.load(Ordering::Relaxed)
+    }
+
+    /// Sets [`Endpoint::share`]: at least 1, at most [`SHARE_FULL`].
+    pub fn set_share(&self, share: u32) {
+        self.share.store(share.clamp(1, SHARE_FULL), Ordering::Relaxed);
     }
 
     /// Requests in flight now.
@@ -97,9 +143,14 @@ impl InFlight {
         &self.endpoint
     }
 
-    /// Counts the request as failed through the instance's fault.
-    pub fn blame(&self) {
-        self.endpoint.failures.fetch_add(1, Ordering::Relaxed);
+    /// Takes note of what the instance made of the request, once per attempt.
+    pub fn observe(&self, outcome: Outcome) {
+        match outcome {
+            Outcome::Failed | Outcome::ServerError { .. } => {
+                self.endpoint.failures.fetch_add(1, Ordering::Relaxed);
+            }
+            Outcome::Answered(_) | Outcome::Overloaded(_) | Outcome::Unknown => {}
+        }
     }
 }
 
@@ -123,7 +174,7 @@ mod tests {
         let endpoint = endpoint();
         let (a, b) = (endpoint.begin().unwrap(), endpoint.begin().unwrap());
         assert_eq!((endpoint.in_flight(), endpoint.requests()), (2, 2));
-        a.blame();
+        a.observe(Outcome::Failed);
         drop(a);
         drop(b);
         assert_eq!((endpoint.in_flight(), endpoint.requests(), endpoint.failures()), (0, 2, 1));
@@ -139,6 +190,22 @@ mod tests {
         drop(begun);
         assert_eq!(endpoint.in_flight(), 0);
         assert!(endpoint.is_closed());
+    }
+
+    #[test]
+    fn a_full_endpoint_takes_no_more_until_one_ends() {
+        let endpoint = endpoint();
+        endpoint.set_limit(2);
+        let (one, _two) = (endpoint.begin().unwrap(), endpoint.begin().unwrap());
+        assert!(!endpoint.is_free() && endpoint.begin().is_none());
+        drop(one);
+        assert!(endpoint.is_free());
+        let _three = endpoint.begin().unwrap();
+        endpoint.set_limit(0);
+        assert_eq!((endpoint.limit(), endpoint.in_flight(), endpoint.requests()), (1, 2, 3));
+        endpoint.set_limit(u32::MAX);
+        endpoint.close();
+        assert!(endpoint.begin().is_none() && !endpoint.is_free());
     }
 
     /// The claim in the doc of `begin`: once closed and seen at zero, it stays at zero.

@@ -7,10 +7,13 @@ mod connection;
 mod desired;
 mod endpoint;
 mod instance;
+mod live;
 mod name;
 mod network;
+mod outcome;
 mod rules;
 mod sample;
+mod select;
 mod service;
 mod table;
 mod time;
@@ -18,14 +21,17 @@ mod time;
 pub use compression::{Coding, Compression};
 pub use connection::{Mode, ProxyProtocolIn, ProxyProtocolOut};
 pub use desired::{Desired, Listener, ListenerLimits};
-pub use endpoint::{Endpoint, InFlight};
+pub use endpoint::{Endpoint, InFlight, SHARE_FULL, UNLIMITED};
 pub use instance::{IllegalMove, Phase};
+pub use live::Live;
 pub use name::{InstanceId, NameError, ServiceName};
 pub use network::{Network, NetworkError, Networks};
+pub use outcome::Outcome;
 pub use rules::{Redirect, RedirectStatus, Rules};
+pub use select::{Ask, Select};
 pub use service::{
     Algorithm, Command, Drain, Health, HttpPolicy, Probe, Restart, RouteRule, Scale, Service,
     Source, StaticEndpoint,
 };
-pub use table::{Destination, HostPattern, Pool, Route, Selector, Table};
+pub use table::{Destination, HostPattern, Pool, Route, Table};
 pub use time::Time;

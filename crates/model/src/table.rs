@@ -2,9 +2,8 @@
 //! `control` builds it, `proxy` looks at it; nobody changes one that was published.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
-use crate::{Endpoint, Redirect, Service};
+use crate::{Endpoint, Live, Redirect, Select, Service};
 
 /// Routes and pools as of one moment. A request loads it once and sees nothing else change.
 #[derive(Debug, Default)]
@@ -58,32 +57,12 @@ pub struct Pool {
     pub service: Arc<Service>,
     /// A small number that stands for the service in per-worker arrays; the same in every table.
     pub slot: usize,
-    /// Ready instances only.
+    /// What its tables have in common.
+    pub live: Arc<Live>,
+    /// Every endpoint that a pick may end at.
     pub endpoints: Vec<Arc<Endpoint>>,
-    /// What the algorithm needs, made with the table; see the crate `balance`.
-    pub selector: Selector,
-}
-
-/// The precomputed part of picking an endpoint.
-#[derive(Debug)]
-pub enum Selector {
-    /// A smooth weighted sequence of endpoint indices, and whose turn it is.
-    RoundRobin {
-        /// Indices into [`Pool::endpoints`]; empty when the pool is.
-        sequence: Box<[u16]>,
-        /// Counts picks; shared by all workers and kept from table to table.
-        turn: Arc<AtomicU64>,
-    },
-    /// Looks at the requests in flight of every endpoint.
-    LeastRequest {
-        /// Where the scan starts, so that ties go round.
-        turn: Arc<AtomicU64>,
-    },
-    /// By chance.
-    Random {
-        /// Running sums of the weights.
-        cumulative: Box<[u64]>,
-    },
+    /// Picks one of them.
+    pub selector: Box<dyn Select>,
 }
 
 impl HostPattern {

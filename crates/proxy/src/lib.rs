@@ -9,6 +9,7 @@ mod connect;
 mod connection;
 mod crowd;
 mod discard;
+mod dispatch;
 mod encode;
 mod error;
 mod exchange;

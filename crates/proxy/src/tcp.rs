@@ -3,17 +3,17 @@
 
 use std::io;
 
-use model::{InFlight, ServiceName};
+use model::{InFlight, Outcome, ServiceName};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::client::Client;
 use crate::connect::{connect, introduce};
+use crate::dispatch::{blame, pick};
 use crate::error::Error;
 use crate::idle::Link;
 use crate::phase::Phase;
 use crate::record::Record;
-use crate::serve::{blame, pick};
 use crate::snapshot::{InService, Place};
 use crate::tunnel::{Carried, Ended, Tunnel};
 use crate::worker::Worker;
@@ -62,7 +62,7 @@ async fn carry_to_any(
         if carried.ended != Ended::LinkBroke || !is_untouched || record.attempts > retries_max {
             return carried.error(client.deadline.why());
         }
-        begun.blame();
+        begun.observe(Outcome::Failed);
         tried.push(begun.endpoint().key);
     }
 }

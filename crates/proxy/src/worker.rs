@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Cache};
-use model::{InFlight, InstanceId, Mode, Pool, ServiceName, Table, Time};
+use model::{Ask, InFlight, InstanceId, Mode, Pool, ServiceName, Table, Time};
 use telemetry::{AccessWriter, Line, Registry};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -240,7 +240,8 @@ impl Worker {
     }
 
     pub(crate) fn pick(&self, pool: &Pool, tried: &[u64]) -> Option<InFlight> {
-        balance::pick(pool, tried, &mut self.rng.borrow_mut())
+        let ask = Ask { now: self.now(), hash: 0, tried };
+        pool.selector.pick(&ask, &mut self.rng.borrow_mut())
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -312,6 +313,11 @@ impl Worker {
         if let Some(access) = &mut *self.access.borrow_mut() {
             access.flush();
         }
+    }
+
+    /// Now, to within a tick.
+    pub(crate) fn now(&self) -> Time {
+        self.epoch.0 + Duration::from_millis(self.now_ms())
     }
 
     /// The date of an instant.

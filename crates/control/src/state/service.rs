@@ -4,9 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
-use model::{Phase, Service, Source, StaticEndpoint, Time};
+use model::{Live, Phase, Service, Source, StaticEndpoint, Time};
 
 use crate::Kind;
 use crate::journal::{Journal, span};
@@ -16,7 +15,7 @@ use crate::state::instance::{Instance, Origin};
 use crate::state::rollout::Rollout;
 
 /// Everything about one service name. It is kept when the service is removed from the
-/// configuration: its slot, its turn and its instance numbers are never given twice.
+/// configuration: its slot, its counters and its instance numbers are never given twice.
 #[derive(Debug)]
 pub(crate) struct ServiceState {
     /// As configured last.
@@ -24,8 +23,8 @@ pub(crate) struct ServiceState {
     pub(crate) standing: Standing,
     /// See [`model::Pool::slot`].
     pub(crate) slot: usize,
-    /// Whose turn it is in the pool, across all tables.
-    pub(crate) turn: Arc<AtomicU64>,
+    /// What its pools have in common, across all tables.
+    pub(crate) live: Arc<Live>,
     /// Counts up with every change that replaces instances.
     pub(crate) generation: u64,
     /// Instances of older generations are being replaced.
@@ -86,7 +85,7 @@ impl ServiceState {
             policy,
             standing: Standing::Configured,
             slot,
-            turn: Arc::default(),
+            live: Arc::default(),
             generation: 1,
             rollout: None,
             backoff: Backoff::default(),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use control::{Event, Kind};
-use model::{Algorithm, Destination, HostPattern, Redirect, RouteRule, Scale, Selector};
+use model::{Algorithm, Destination, HostPattern, Redirect, RouteRule, Scale};
 
 use crate::desire::{command, desired, service, shop};
 use crate::rig::Rig;
@@ -89,17 +89,14 @@ fn a_service_without_ready_instances_has_an_empty_pool_and_one_without_routes_ha
 }
 
 #[test]
-fn endpoints_and_turns_survive_every_rebuild() {
+fn endpoints_and_counters_survive_every_rebuild() {
     let mut rig = Rig::ready(&[shop(2, 2)]);
-    let turn = |rig: &Rig| match &rig.table.pools[0].selector {
-        Selector::RoundRobin { turn, .. } | Selector::LeastRequest { turn } => Arc::clone(turn),
-        Selector::Random { .. } => panic!("a turn"),
-    };
-    let (before, endpoints) = (turn(&rig), rig.endpoints("shop"));
+    let live = |rig: &Rig| Arc::clone(&rig.table.pools[0].live);
+    let (before, endpoints) = (live(&rig), rig.endpoints("shop"));
     let version = rig.table.version;
     rig.change("shop", |shop| shop.balance = Algorithm::LeastRequest);
     assert_eq!(rig.table.version, version + 1);
-    assert!(Arc::ptr_eq(&before, &turn(&rig)));
+    assert!(Arc::ptr_eq(&before, &live(&rig)));
     let same = endpoints.iter().zip(rig.endpoints("shop")).all(|(a, b)| Arc::ptr_eq(a, &b));
     assert!(same && endpoints.len() == 2);
 }

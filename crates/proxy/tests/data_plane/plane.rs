@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use model::{
     Algorithm, Compression, Destination, Endpoint, HostPattern, HttpPolicy, Listener,
-    ListenerLimits, Mode, Networks, Pool, ProxyProtocolOut, Redirect, Route, Rules, Service,
+    ListenerLimits, Live, Mode, Networks, Pool, ProxyProtocolOut, Redirect, Route, Rules, Service,
     Source, Table,
 };
 use proxy::{Proxy, Settings};
@@ -44,7 +44,7 @@ pub(crate) struct Plane {
     algorithm: Algorithm,
     mode: Mode,
     proxy_protocol: ProxyProtocolOut,
-    turn: Arc<AtomicU64>,
+    live: Arc<Live>,
     versions: AtomicU64,
     keys: AtomicU64,
     unreachable: Arc<Mutex<Vec<String>>>,
@@ -133,7 +133,7 @@ impl Setup {
             algorithm: self.algorithm,
             mode: self.mode,
             proxy_protocol: self.proxy_protocol,
-            turn: Arc::default(),
+            live: Arc::default(),
             versions: AtomicU64::new(1),
             keys: AtomicU64::new(1),
             unreachable,
@@ -194,7 +194,7 @@ impl Plane {
 
     /// The same with a service of this name in the same slot.
     pub(crate) fn publish_as(&self, name: &str, endpoints: &[Arc<Endpoint>]) {
-        let selector = balance::selector(self.algorithm, endpoints, &self.turn);
+        let selector = balance::selector(self.algorithm, endpoints, &self.live);
         let service = Service {
             http: self.policy,
             compression: self.compression.clone(),
@@ -203,8 +203,13 @@ impl Plane {
             rules: self.rules.clone(),
             ..Service::unbounded(name.parse().unwrap(), Source::Static(Vec::new()))
         };
-        let pool =
-            Pool { service: Arc::new(service), slot: 0, endpoints: endpoints.to_vec(), selector };
+        let pool = Pool {
+            service: Arc::new(service),
+            slot: 0,
+            live: Arc::clone(&self.live),
+            endpoints: endpoints.to_vec(),
+            selector,
+        };
         let table = Table { pools: vec![Arc::new(pool)], ..Table::default() };
         self.publish_table(Table { routes: vec![everything()], ..table });
     }
