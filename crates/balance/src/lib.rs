@@ -5,6 +5,7 @@
 mod least_request;
 mod random;
 mod round_robin;
+pub mod simulate;
 
 use std::sync::Arc;
 

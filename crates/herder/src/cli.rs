@@ -7,6 +7,7 @@ mod foreground;
 mod journal;
 mod order;
 mod paint;
+mod simulate;
 mod status;
 mod table;
 
@@ -75,6 +76,9 @@ enum Command {
     /// Show it all with a sample shop: balancing, a killed instance, a restart, scaling
     #[command(after_help = crate::demo::EXAMPLE)]
     Demo(crate::demo::Demo),
+    /// Try out on made-up instances what cannot be tried on real ones
+    #[command(after_help = simulate::EXAMPLE)]
+    Simulate(simulate::Simulate),
     /// Print completions for a shell
     #[command(after_help = COMPLETIONS_EXAMPLE)]
     Completions {
@@ -126,6 +130,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Reload => block_on(order::reload(&client())),
         Command::Stop(stop) => block_on(order::stop(&stop, &client())),
         Command::Demo(demo) => crate::demo::main(&demo),
+        Command::Simulate(order) => simulate::simulate(&order),
         Command::Completions { shell } => completions(shell),
     }
 }

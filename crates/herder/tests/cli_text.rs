@@ -38,6 +38,7 @@ async fn every_subcommand_has_help_with_an_example() {
         "reload",
         "stop",
         "demo",
+        "simulate",
         "completions",
     ];
     assert_eq!(names[..], [&expected[..], &["help"]].concat());
@@ -50,6 +51,25 @@ async fn every_subcommand_has_help_with_an_example() {
         let short = printed([name, "-h"]).await;
         assert!(short.contains("Usage: herder "), "{short}");
     }
+}
+
+#[tokio::test]
+async fn a_simulation_prints_a_table_and_refuses_what_there_is_not() {
+    let some = ["--scenario=slow", "--instances=3", "--algorithm=round-robin,least-request"];
+    let text = printed(["simulate", "balance", some[0], some[1], some[2], "--length=6"]).await;
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("slow: one is 5 times slower, 3 instances"));
+    assert!(lines.next().unwrap().starts_with("ALGORITHM"), "{text}");
+    let rows: Vec<Vec<&str>> =
+        lines.by_ref().take(2).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((rows[0][0], rows[1][0]), ("round-robin", "least-request"), "{text}");
+    // The last columns: its part of the requests, the unit, and nobody who is new.
+    let odd = |row: &[&str]| row[row.len() - 3].parse::<f64>().unwrap();
+    assert!(odd(&rows[0]) > 33.0 && odd(&rows[1]) < 20.0, "{text}");
+    let refused = Herder::once(HERDER, ["simulate", "balance", "--algorithm=best"]).await;
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    let error = refused.stderr;
+    assert!(error.contains("there is no algorithm `best`") && error.contains("round-robin"));
 }
 
 #[tokio::test]

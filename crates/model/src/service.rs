@@ -120,6 +120,21 @@ pub enum Algorithm {
     Random,
 }
 
+impl Algorithm {
+    /// All of them.
+    pub const ALL: [Algorithm; 3] =
+        [Algorithm::RoundRobin, Algorithm::LeastRequest, Algorithm::Random];
+
+    /// Its name in a configuration and on screens.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Algorithm::RoundRobin => "round-robin",
+            Algorithm::LeastRequest => "least-request",
+            Algorithm::Random => "random",
+        }
+    }
+}
+
 /// How many instances. `1 ≤ min ≤ max`, or `min = max =` the number of static addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scale {

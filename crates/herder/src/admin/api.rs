@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use control::{BackoffView, Entry, InstanceView, RolloutView, ServiceView, View};
-use model::{Algorithm, Phase, Time};
+use model::{Phase, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -271,7 +271,7 @@ impl Service {
             ready: u32::try_from(ready).unwrap_or(u32::MAX),
             min: view.min,
             max: view.max,
-            balance: algorithm(view.balance).to_owned(),
+            balance: view.balance.name().to_owned(),
             generation: view.generation,
             traffic: None,
             rollout: view.rollout.as_ref().map(Rollout::of),
@@ -364,15 +364,6 @@ impl PhaseWord {
             Self::Gone => Phase::Gone,
         };
         phase.label()
-    }
-}
-
-/// The word that the file uses for an algorithm.
-fn algorithm(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::RoundRobin => "round-robin",
-        Algorithm::LeastRequest => "least-request",
-        Algorithm::Random => "random",
     }
 }
 

@@ -1,0 +1,337 @@
+//! Tries an algorithm on made-up instances: what clients would get, and who would do the work.
+//! It balances nothing itself: picks, counts and estimates are those that requests meet.
+
+mod plant;
+mod report;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Algorithm, Ask, Endpoint, InFlight, Live, Outcome, Select, Time};
+
+pub use self::report::Report;
+
+use self::plant::{Plant, Work};
+use self::report::Tally;
+use crate::selector;
+
+/// What an instance needs for a request on average when it has nothing else to do.
+pub const SERVICE_TIME: Duration = Duration::from_millis(10);
+/// Requests that an instance works on at once; further ones queue there.
+pub const PARALLEL: u32 = 8;
+/// A client gives up after this.
+pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
+/// What is seen before this much time counts for nothing: algorithms may learn until then.
+pub const WARM_UP: Duration = Duration::from_secs(2);
+/// How many instances join in [`Scenario::Joining`].
+pub const JOINING: u32 = 10;
+
+/// Clients that requests come from, for the algorithms that tell them apart.
+const CLIENTS: u64 = 10_000;
+/// Spreads their numbers over all of a hash: 2^64 by the golden ratio, Knuth's multiplier.
+const HASH: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// What is the matter with the instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// Nothing.
+    Equal,
+    /// One takes five times as long.
+    Slow,
+    /// One answers every request with 500 after 1 ms.
+    Failing,
+    /// One stands still for 200 ms every 5 s, as for a garbage collection.
+    Pausing,
+    /// Ten more join after a third of the time. They take five times as long at first and as long
+    /// as the others after 10 s.
+    Joining,
+    /// Nothing, and 30 % more requests than they can answer.
+    Overload,
+}
+
+impl Scenario {
+    /// All of them.
+    pub const ALL: [Scenario; 6] = [
+        Scenario::Equal,
+        Scenario::Slow,
+        Scenario::Failing,
+        Scenario::Pausing,
+        Scenario::Joining,
+        Scenario::Overload,
+    ];
+
+    /// One word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Scenario::Equal => "equal",
+            Scenario::Slow => "slow",
+            Scenario::Failing => "failing",
+            Scenario::Pausing => "pausing",
+            Scenario::Joining => "joining",
+            Scenario::Overload => "overload",
+        }
+    }
+
+    /// What it is, in one line.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Scenario::Equal => "equal instances at half load",
+            Scenario::Slow => "one is 5 times slower",
+            Scenario::Failing => "one answers 500 after 1 ms",
+            Scenario::Pausing => "one stands still for 200 ms every 5 s",
+            Scenario::Joining => "ten cold ones join, 5 times slower at first",
+            Scenario::Overload => "30 % more requests than the instances can answer",
+        }
+    }
+
+    /// Requests, as a part of what so many sound instances can answer.
+    const fn load(self) -> f64 {
+        match self {
+            Scenario::Overload => 1.3,
+            _ => 0.5,
+        }
+    }
+}
+
+/// One experiment. The same one gives the same report, whatever machine it runs on.
+#[derive(Clone, Copy, Debug)]
+pub struct Experiment {
+    /// Who picks.
+    pub algorithm: Algorithm,
+    /// Among whom.
+    pub scenario: Scenario,
+    /// How many there are at first; at least 1.
+    pub instances: u32,
+    /// For how long.
+    pub length: Duration,
+    /// Decides when requests come, how long they take, and what is picked by chance.
+    pub seed: u64,
+}
+
+impl Experiment {
+    /// Runs it. Requests come at random moments, whether or not earlier ones were answered.
+    pub fn run(&self) -> Report {
+        let mut run = Run::begin(self);
+        while let Some(Reverse(due)) = run.agenda.pop() {
+            if due.at_ns > run.end_ns {
+                break;
+            }
+            run.happen(due.at_ns, due.what);
+        }
+        run.tally.report()
+    }
+}
+
+/// Something that is going to happen. Of two at the same moment the one that was noted first comes
+/// first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    at_ns: u64,
+    number: u64,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// A request comes.
+    Arrival,
+    /// An instance is done with a request, unless it stood still meanwhile.
+    Done(usize),
+    /// A client gives up on its request if it has not been answered.
+    GivenUp(usize),
+    /// An instance stands still from now on.
+    Pause(usize),
+    /// More instances come.
+    Join,
+}
+
+/// One request that is under way.
+struct Request {
+    began_ns: u64,
+    at: usize,
+    work: Work,
+    /// Until it was answered or given up.
+    begun: Option<InFlight>,
+    /// Whether the instance is done with it as well, so that its place may be used again.
+    is_over: bool,
+}
+
+struct Run {
+    experiment: Experiment,
+    rng: fastrand::Rng,
+    agenda: BinaryHeap<Reverse<Due>>,
+    noted: u64,
+    end_ns: u64,
+    /// Between two requests on average.
+    gap_ns: f64,
+    plants: Vec<Plant>,
+    endpoints: Vec<Arc<Endpoint>>,
+    live: Arc<Live>,
+    selector: Box<dyn Select>,
+    requests: Vec<Request>,
+    /// Places in `requests` that are free.
+    free: Vec<usize>,
+    tally: Tally,
+}
+
+impl Run {
+    fn begin(experiment: &Experiment) -> Self {
+        let count = experiment.instances.max(1);
+        let capacity_per_s = f64::from(count * PARALLEL) / SERVICE_TIME.as_secs_f64();
+        let live = Arc::new(Live::default());
+        let mut run = Self {
+            experiment: *experiment,
+            rng: fastrand::Rng::with_seed(experiment.seed),
+            agenda: BinaryHeap::new(),
+            noted: 0,
+            end_ns: whole_ns(experiment.length),
+            gap_ns: 1e9 / (capacity_per_s * experiment.scenario.load()),
+            plants: Vec::new(),
+            endpoints: Vec::new(),
+            selector: selector(experiment.algorithm, &[], &live),
+            live,
+            requests: Vec::new(),
+            free: Vec::new(),
+            tally: Tally::default(),
+        };
+        for number in 0..count {
+            run.add(Plant::of(experiment.scenario, number));
+        }
+        run.publish();
+        run.note(0, What::Arrival);
+        match experiment.scenario {
+            Scenario::Pausing => run.note(plant::PAUSE_EVERY_NS, What::Pause(0)),
+            Scenario::Joining => run.note(run.end_ns / 3, What::Join),
+            _ => {}
+        }
+        run
+    }
+
+    fn add(&mut self, plant: Plant) {
+        let key = self.endpoints.len() as u64 + 1;
+        let id = format!("made-up.{key}").parse().expect("a name, a dot and a number are an id");
+        // Nobody connects there.
+        let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        self.endpoints.push(Arc::new(Endpoint::new(id, key, addr, 1)));
+        self.tally.add(plant.kind());
+        self.plants.push(plant);
+    }
+
+    fn publish(&mut self) {
+        self.selector = selector(self.experiment.algorithm, &self.endpoints, &self.live);
+    }
+
+    fn note(&mut self, at_ns: u64, what: What) {
+        self.noted += 1;
+        self.agenda.push(Reverse(Due { at_ns, number: self.noted, what }));
+    }
+
+    fn happen(&mut self, now_ns: u64, what: What) {
+        match what {
+            What::Arrival => {
+                let gap_ns = -self.gap_ns * (1.0 - self.rng.f64()).ln();
+                self.note(now_ns + plant::rounded_ns(gap_ns), What::Arrival);
+                self.arrive(now_ns);
+            }
+            What::Done(number) => self.done(now_ns, number),
+            What::GivenUp(number) => self.give_up(now_ns, number),
+            What::Pause(at) => {
+                self.plants[at].pause(now_ns);
+                self.note(now_ns + plant::PAUSE_EVERY_NS, What::Pause(at));
+            }
+            What::Join => {
+                (0..JOINING).for_each(|_| self.add(Plant::cold(now_ns)));
+                self.publish();
+            }
+        }
+    }
+
+    fn arrive(&mut self, now_ns: u64) {
+        // Some clients ask more than others: the product of two puts half of all requests on a
+        // fifth of them.
+        let client = self.rng.u64(..CLIENTS) * self.rng.u64(..CLIENTS) / CLIENTS;
+        let hash = (client + 1).wrapping_mul(HASH);
+        let ask = Ask { now: Time::from_ms(now_ns / 1_000_000), hash, tried: &[] };
+        let Some(begun) = self.selector.pick(&ask, &mut self.rng) else {
+            return self.tally.turned_away(now_ns);
+        };
+        // Its key counts from 1.
+        let at = usize::try_from(begun.endpoint().key - 1).expect("a key is an index and one");
+        self.tally.picked(now_ns, at);
+        let work = self.plants[at].work(now_ns, &mut self.rng);
+        let request = Request { began_ns: now_ns, at, work, begun: Some(begun), is_over: false };
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.requests[number] = request;
+                number
+            }
+            None => {
+                self.requests.push(request);
+                self.requests.len() - 1
+            }
+        };
+        self.note(now_ns + whole_ns(CLIENT_TIMEOUT), What::GivenUp(number));
+        if self.plants[at].takes(number) {
+            self.start(now_ns, number);
+        }
+    }
+
+    fn start(&mut self, now_ns: u64, number: usize) {
+        let request = &mut self.requests[number];
+        let done_ns = self.plants[request.at].done_ns(now_ns, &mut request.work);
+        self.note(done_ns, What::Done(number));
+    }
+
+    fn done(&mut self, now_ns: u64, number: usize) {
+        let request = &mut self.requests[number];
+        if let Some(later_ns) = self.plants[request.at].delayed_ns(now_ns, &mut request.work) {
+            return self.note(later_ns, What::Done(number));
+        }
+        let at = request.at;
+        request.is_over = true;
+        if let Some(begun) = request.begun.take() {
+            let took = Duration::from_nanos(now_ns - request.began_ns);
+            let outcome = match request.work.fails {
+                true => Outcome::ServerError { is_gateway: false },
+                false => Outcome::Answered(Some(took)),
+            };
+            begun.observe(outcome);
+            match request.work.fails {
+                true => self.tally.failed(request.began_ns),
+                false => self.tally.answered(request.began_ns, took),
+            }
+        }
+        if let Some(next) = self.plants[at].release() {
+            self.start(now_ns, next);
+        }
+    }
+
+    /// Its place is free again now, when nothing on the agenda can mean it any more.
+    fn give_up(&mut self, now_ns: u64, number: usize) {
+        let request = &mut self.requests[number];
+        if let Some(begun) = request.begun.take() {
+            begun.observe(Outcome::Unknown);
+            self.tally.failed(request.began_ns);
+            if self.plants[request.at].forget(number) {
+                request.is_over = true;
+            }
+        }
+        match request.is_over {
+            true => self.free.push(number),
+            // The instance still works on it, for nobody.
+            false => self.note(now_ns + whole_ns(CLIENT_TIMEOUT), What::GivenUp(number)),
+        }
+    }
+}
+
+fn whole_ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Requests that wait inside an instance.
+type Waiting = VecDeque<usize>;
+
+#[cfg(test)]
+mod tests;
