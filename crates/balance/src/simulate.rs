@@ -253,7 +253,7 @@ impl Run {
         // fifth of them.
         let client = self.rng.u64(..CLIENTS) * self.rng.u64(..CLIENTS) / CLIENTS;
         let hash = (client + 1).wrapping_mul(HASH);
-        let ask = Ask { now: Time::from_ms(now_ns / 1_000_000), hash, tried: &[] };
+        let ask = Ask { now: moment(now_ns), hash, tried: &[] };
         let Some(begun) = self.selector.pick(&ask, &mut self.rng) else {
             return self.tally.turned_away(now_ns);
         };
@@ -297,7 +297,7 @@ impl Run {
                 true => Outcome::ServerError { is_gateway: false },
                 false => Outcome::Answered(Some(took)),
             };
-            begun.observe(outcome);
+            begun.observe(outcome, moment(now_ns));
             match request.work.fails {
                 true => self.tally.failed(request.began_ns),
                 false => self.tally.answered(request.began_ns, took),
@@ -312,7 +312,7 @@ impl Run {
     fn give_up(&mut self, now_ns: u64, number: usize) {
         let request = &mut self.requests[number];
         if let Some(begun) = request.begun.take() {
-            begun.observe(Outcome::Unknown);
+            begun.observe(Outcome::Unknown, moment(now_ns));
             self.tally.failed(request.began_ns);
             if self.plants[request.at].forget(number) {
                 request.is_over = true;
@@ -324,6 +324,10 @@ impl Run {
             false => self.note(now_ns + whole_ns(CLIENT_TIMEOUT), What::GivenUp(number)),
         }
     }
+}
+
+fn moment(ns: u64) -> Time {
+    Time::from_ms(ns / 1_000_000)
 }
 
 fn whole_ns(duration: Duration) -> u64 {

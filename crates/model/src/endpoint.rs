@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::{InstanceId, Outcome};
+use crate::{InstanceId, Latency, Outcome, Time};
 
 /// The bit of `load` that says that no new request may begin.
 const CLOSED: u32 = 1 << 31;
@@ -32,6 +32,7 @@ pub struct Endpoint {
     limit: AtomicU32,
     /// See [`Endpoint::share`].
     share: AtomicU32,
+    latency: Latency,
     requests: AtomicU64,
     failures: AtomicU64,
 }
@@ -56,6 +57,7 @@ impl Endpoint {
             load: AtomicU32::new(0),
             limit: AtomicU32::new(UNLIMITED),
             share: AtomicU32::new(SHARE_FULL),
+            latency: Latency::default(),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
         }
@@ -121,6 +123,11 @@ impl Endpoint {
         self.share.store(share.clamp(1, SHARE_FULL), Ordering::Relaxed);
     }
 
+    /// How fast it answers, and how much trouble there is with it.
+    pub fn latency(&self) -> &Latency {
+        &self.latency
+    }
+
     /// Requests in flight now.
     pub fn in_flight(&self) -> u32 {
         self.load.load(Ordering::Acquire) & !CLOSED
@@ -144,7 +151,8 @@ impl InFlight {
     }
 
     /// Takes note of what the instance made of the request, once per attempt.
-    pub fn observe(&self, outcome: Outcome) {
+    pub fn observe(&self, outcome: Outcome, now: Time) {
+        self.endpoint.latency.learn(outcome, now);
         match outcome {
             Outcome::Failed | Outcome::ServerError { .. } => {
                 self.endpoint.failures.fetch_add(1, Ordering::Relaxed);
@@ -174,7 +182,7 @@ mod tests {
         let endpoint = endpoint();
         let (a, b) = (endpoint.begin().unwrap(), endpoint.begin().unwrap());
         assert_eq!((endpoint.in_flight(), endpoint.requests()), (2, 2));
-        a.observe(Outcome::Failed);
+        a.observe(Outcome::Failed, Time::default());
         drop(a);
         drop(b);
         assert_eq!((endpoint.in_flight(), endpoint.requests(), endpoint.failures()), (0, 2, 1));

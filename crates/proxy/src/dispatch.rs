@@ -66,7 +66,7 @@ where
         let attempt = Attempt { worker, place, begun: &begun, asked };
         let failure = match attempt.forward(client, record).await {
             Ok(exchanged) => {
-                begun.observe(answered(record));
+                begun.observe(answered(record), worker.now());
                 return Ok(exchanged);
             }
             Err(failure) => failure,
@@ -108,7 +108,7 @@ where
 /// may be the doing of one poisonous request, which would then take out one instance after another.
 pub(crate) fn blame(worker: &Worker, begun: &InFlight, error: Error) {
     let failed = error.blame() == Blame::Instance;
-    begun.observe(if failed { Outcome::Failed } else { Outcome::Unknown });
+    begun.observe(if failed { Outcome::Failed } else { Outcome::Unknown }, worker.now());
     if matches!(error, Error::ConnectRefused | Error::ConnectTimeout) {
         worker.report_unreachable(&begun.endpoint().id);
     }

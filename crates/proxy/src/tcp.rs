@@ -62,7 +62,7 @@ async fn carry_to_any(
         if carried.ended != Ended::LinkBroke || !is_untouched || record.attempts > retries_max {
             return carried.error(client.deadline.why());
         }
-        begun.observe(Outcome::Failed);
+        begun.observe(Outcome::Failed, worker.now());
         tried.push(begun.endpoint().key);
     }
 }
