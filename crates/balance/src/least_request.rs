@@ -1,5 +1,5 @@
 //! The endpoint with the fewest requests in flight for its weight; ties go round.
-//! It scans all endpoints, so the answer is exact and not sampled.
+//! It looks at all endpoints if it must, so the answer is exact and not sampled.
 
 use std::sync::Arc;
 
@@ -7,9 +7,15 @@ use model::{Ask, Endpoint, InFlight, Live, Select};
 
 use crate::{first_from, may_take};
 
+/// Up to so many endpoints idle ones take turns.
+const SCANNED_MAX: usize = 32;
+
 /// Picks by the key of HAProxy's leastconn: idle endpoints first, then the lowest
 /// `(in flight + 1) / weight`. Equals take turns among themselves: beginning the scan one further
 /// each time would give the successor of a busy endpoint its share as well.
+///
+/// In a pool of more than [`SCANNED_MAX`] the scan begins at a random endpoint and ends with the
+/// first idle one, as none can have less.
 ///
 /// Two workers may read the same count and pick the same endpoint; the next pick sees both.
 #[derive(Debug)]
@@ -19,7 +25,12 @@ pub(crate) struct LeastRequest {
 }
 
 impl Select for LeastRequest {
-    fn pick(&self, ask: &Ask<'_>, _: &mut fastrand::Rng) -> Option<InFlight> {
+    fn pick(&self, ask: &Ask<'_>, rng: &mut fastrand::Rng) -> Option<InFlight> {
+        if self.endpoints.len() > SCANNED_MAX
+            && let Some(begun) = self.idle(ask, rng)
+        {
+            return Some(begun);
+        }
         let turn = self.live.take_turn();
         let takers = || self.endpoints.iter().filter(|endpoint| may_take(endpoint, ask));
         let (mut lowest, mut equals) = (None, 0);
@@ -35,6 +46,15 @@ impl Select for LeastRequest {
         let best = takers().filter(|endpoint| !is_less(lowest, load(endpoint))).nth(nth);
         // Loads move while they are looked at, and it may have been closed; then any other will do.
         best.and_then(|best| best.begin()).or_else(|| first_from(&self.endpoints, 0, ask))
+    }
+}
+
+impl LeastRequest {
+    fn idle(&self, ask: &Ask<'_>, rng: &mut fastrand::Rng) -> Option<InFlight> {
+        let (before, after) = self.endpoints.split_at(rng.usize(..self.endpoints.len()));
+        let is_idle = |endpoint: &Endpoint| endpoint.in_flight() == 0 && may_take(endpoint, ask);
+        let idle = after.iter().chain(before).find(|endpoint| is_idle(endpoint));
+        idle.and_then(|idle| idle.begin())
     }
 }
 

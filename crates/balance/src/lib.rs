@@ -2,8 +2,16 @@
 //! Pure: no clock, no I/O, no lock; chance is an argument, and a pick allocates nothing.
 #![forbid(unsafe_code)]
 
+mod cost;
+mod hash;
+mod least_latency;
 mod least_request;
+mod maglev;
+mod prequal;
 mod random;
+mod random_of_two;
+mod rendezvous;
+mod ring_hash;
 mod round_robin;
 pub mod simulate;
 
@@ -11,8 +19,16 @@ use std::sync::Arc;
 
 use model::{Algorithm, Ask, Endpoint, InFlight, Live, SHARE_FULL, Select};
 
+pub use crate::hash::hash;
+
+use crate::least_latency::LeastLatency;
 use crate::least_request::LeastRequest;
+use crate::maglev::Maglev;
+use crate::prequal::Prequal;
 use crate::random::Random;
+use crate::random_of_two::RandomOfTwo;
+use crate::rendezvous::Rendezvous;
+use crate::ring_hash::RingHash;
 use crate::round_robin::RoundRobin;
 
 /// What picks among `endpoints` by `algorithm`, made once per table. `live` belongs to the service
@@ -23,17 +39,29 @@ pub fn selector(
     endpoints: &[Arc<Endpoint>],
     live: &Arc<Live>,
 ) -> Box<dyn Select> {
-    let (endpoints, live) = (Arc::from(endpoints), Arc::clone(live));
+    let (endpoints, live): (Arc<[_]>, _) = (Arc::from(endpoints), Arc::clone(live));
     match algorithm {
-        Algorithm::RoundRobin => Box::new(RoundRobin::new(endpoints, live)),
+        Algorithm::LeastLatency => Box::new(LeastLatency { endpoints, live }),
         Algorithm::LeastRequest => Box::new(LeastRequest { endpoints, live }),
+        Algorithm::RoundRobin => Box::new(RoundRobin::new(endpoints, live)),
         Algorithm::Random => Box::new(Random::new(endpoints)),
+        Algorithm::RandomOfTwo => Box::new(RandomOfTwo::new(endpoints)),
+        Algorithm::Prequal => Box::new(Prequal::new(endpoints, live)),
+        Algorithm::RingHash { load_percent_max } => {
+            Box::new(RingHash::new(endpoints, load_percent_max))
+        }
+        Algorithm::Maglev { load_percent_max } => {
+            Box::new(Maglev::new(endpoints, load_percent_max))
+        }
+        Algorithm::Rendezvous { load_percent_max } => {
+            Box::new(Rendezvous::new(endpoints, load_percent_max))
+        }
     }
 }
 
 /// Begins a request at the first endpoint from `start` on, going round once, that takes it.
 fn first_from(endpoints: &[Arc<Endpoint>], start: usize, ask: &Ask<'_>) -> Option<InFlight> {
-    let (before, after) = endpoints.split_at(start);
+    let (before, after) = endpoints.split_at_checked(start)?;
     after.iter().chain(before).find_map(|endpoint| begin(endpoint, ask))
 }
 

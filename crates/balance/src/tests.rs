@@ -1,4 +1,4 @@
-//! What the three algorithms promise, on pools made by hand.
+//! What all algorithms promise, and those in turn and by chance, on pools made by hand.
 //! Shares are counted, never estimated from one run of chance alone.
 
 use std::collections::BTreeMap;
@@ -8,6 +8,9 @@ use model::{Algorithm, Ask, Endpoint, InFlight, Live, SHARE_FULL, Select, Time};
 use proptest::prelude::*;
 
 use crate::{round_robin, selector};
+
+mod hashing;
+mod latency;
 
 struct Pool {
     endpoints: Vec<Arc<Endpoint>>,
@@ -27,6 +30,10 @@ fn pool(balance: Algorithm, weights: &[u32]) -> Pool {
             Arc::new(Endpoint::new(id, u64::from(n), addr, w))
         })
         .collect();
+    pool_of(balance, endpoints)
+}
+
+fn pool_of(balance: Algorithm, endpoints: Vec<Arc<Endpoint>>) -> Pool {
     let selector = selector(balance, &endpoints, &Arc::new(Live::default()));
     Pool { endpoints, selector }
 }
@@ -46,7 +53,7 @@ fn shares(pool: &Pool, picks: usize) -> BTreeMap<u32, usize> {
 
 #[test]
 fn nobody_is_picked_from_an_empty_pool() {
-    for algorithm in [Algorithm::RoundRobin, Algorithm::LeastRequest, Algorithm::Random] {
+    for algorithm in Algorithm::ALL {
         assert!(pick(&pool(algorithm, &[]), &[], &mut fastrand::Rng::with_seed(1)).is_none());
     }
 }
@@ -86,7 +93,7 @@ fn round_robin_shares_one_turn_between_workers() {
 
 #[test]
 fn a_tried_or_closed_endpoint_is_passed_over() {
-    for algorithm in [Algorithm::RoundRobin, Algorithm::LeastRequest, Algorithm::Random] {
+    for algorithm in Algorithm::ALL {
         let pool = pool(algorithm, &[5, 1, 1]);
         let mut rng = fastrand::Rng::with_seed(3);
         for _ in 0..50 {
@@ -146,7 +153,7 @@ fn a_share_of_a_quarter_gets_a_quarter_of_the_turns() {
 
 #[test]
 fn a_full_endpoint_is_passed_over_and_all_full_ones_take_nothing() {
-    for algorithm in [Algorithm::RoundRobin, Algorithm::LeastRequest, Algorithm::Random] {
+    for algorithm in Algorithm::ALL {
         let pool = pool(algorithm, &[1, 1, 1]);
         let mut rng = fastrand::Rng::with_seed(5);
         pool.endpoints.iter().for_each(|endpoint| endpoint.set_limit(2));
@@ -177,6 +184,23 @@ proptest! {
         prop_assert!(sequence.len() <= 4096 + weights.len());
         for index in 0..weights.len() {
             prop_assert!(sequence.iter().any(|&i| usize::from(i) == index));
+        }
+    }
+}
+
+#[test]
+fn a_pick_allocates_nothing() {
+    for count in [1, 3, 100] {
+        for algorithm in Algorithm::ALL {
+            let pool = pool(algorithm, &vec![1; count]);
+            let mut rng = fastrand::Rng::with_seed(1);
+            let counted = allocation_counter::measure(|| {
+                for hash in 0..1000_u64 {
+                    let ask = Ask { now: Time::default(), hash: hash << 50, tried: &[1] };
+                    drop(pool.selector.pick(&ask, &mut rng));
+                }
+            });
+            assert_eq!(counted.count_total, 0, "{algorithm:?} of {count}");
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct Endpoint {
     pub addr: SocketAddr,
     /// The share of requests relative to the others of its pool; at least 1.
     pub weight: u32,
+    /// What it is known by beyond the life of a table.
+    identity: Identity,
     /// Requests in flight; the top bit is `CLOSED`. Both in one word, so that closing and
     /// beginning cannot miss each other.
     load: AtomicU32,
@@ -35,6 +37,14 @@ pub struct Endpoint {
     latency: Latency,
     requests: AtomicU64,
     failures: AtomicU64,
+}
+
+/// What tells an endpoint from the others of its service, for Herder and for its kin in front of
+/// the same instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Identity {
+    Number,
+    Address,
 }
 
 /// The whole of an endpoint's weight: see [`Endpoint::share`].
@@ -54,12 +64,27 @@ impl Endpoint {
             key,
             addr,
             weight: weight.max(1),
+            identity: Identity::Number,
             load: AtomicU32::new(0),
             limit: AtomicU32::new(UNLIMITED),
             share: AtomicU32::new(SHARE_FULL),
             latency: Latency::default(),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+        }
+    }
+
+    /// The same, known by its address: somebody else runs the instance, and its number says no more
+    /// than when it was added.
+    pub fn known_by_address(self) -> Self {
+        Self { identity: Identity::Address, ..self }
+    }
+
+    /// What hashes and cookies know it by: its number, or its address if it is known by that.
+    pub fn identity(&self) -> String {
+        match self.identity {
+            Identity::Number => self.id.number.to_string(),
+            Identity::Address => self.addr.to_string(),
         }
     }
 

@@ -2,6 +2,7 @@
 //! No I/O, no clock, no global: time is an argument, and nothing here can be serialised.
 #![forbid(unsafe_code)]
 
+mod algorithm;
 mod compression;
 mod connection;
 mod desired;
@@ -19,6 +20,7 @@ mod service;
 mod table;
 mod time;
 
+pub use algorithm::Algorithm;
 pub use compression::{Coding, Compression};
 pub use connection::{Mode, ProxyProtocolIn, ProxyProtocolOut};
 pub use desired::{Desired, Listener, ListenerLimits};
@@ -32,8 +34,8 @@ pub use outcome::Outcome;
 pub use rules::{Redirect, RedirectStatus, Rules};
 pub use select::{Ask, Select};
 pub use service::{
-    Algorithm, Command, Drain, Health, HttpPolicy, Probe, Restart, RouteRule, Scale, Service,
-    Source, StaticEndpoint,
+    Command, Drain, Health, HttpPolicy, Probe, Restart, RouteRule, Scale, Service, Source,
+    StaticEndpoint,
 };
 pub use table::{Destination, HostPattern, Pool, Route, Table};
 pub use time::Time;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Compression, Mode, ProxyProtocolOut, Rules, ServiceName};
+use crate::{Algorithm, Compression, Mode, ProxyProtocolOut, Rules, ServiceName};
 
 /// A named set of interchangeable instances, and its policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,33 +106,6 @@ pub enum Probe {
         /// Path and query, starting with `/`.
         path: Box<str>,
     },
-}
-
-/// Which endpoint of the pool gets a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    /// In turn, smoothly by weight; the turn is shared by all workers.
-    #[default]
-    RoundRobin,
-    /// The fewest requests in flight by weight; ties in turn.
-    LeastRequest,
-    /// By chance, by weight.
-    Random,
-}
-
-impl Algorithm {
-    /// All of them.
-    pub const ALL: [Algorithm; 3] =
-        [Algorithm::RoundRobin, Algorithm::LeastRequest, Algorithm::Random];
-
-    /// Its name in a configuration and on screens.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Algorithm::RoundRobin => "round-robin",
-            Algorithm::LeastRequest => "least-request",
-            Algorithm::Random => "random",
-        }
-    }
 }
 
 /// How many instances. `1 ≤ min ≤ max`, or `min = max =` the number of static addresses.

@@ -33,11 +33,11 @@ impl State {
         }
         (instance.addr, instance.pid) = (Some(addr), pid);
         if instance.stays() {
-            let weight = match instance.origin {
-                Origin::Process => 1,
-                Origin::Address(entry) => entry.weight,
+            let endpoint = |weight| Endpoint::new(id, self.endpoint_key_next, addr, weight);
+            let endpoint = match instance.origin {
+                Origin::Process => endpoint(1),
+                Origin::Address(entry) => endpoint(entry.weight).known_by_address(),
             };
-            let endpoint = Endpoint::new(id, self.endpoint_key_next, addr, weight);
             instance.endpoint = Some(Arc::new(endpoint));
             self.endpoint_key_next += 1;
         }
