@@ -5,11 +5,15 @@
 
 use std::env;
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-const USAGE: &str = "usage: origin [--port PORT] [--bytes BYTES] [--body BYTES]";
+const USAGE: &str =
+    "usage: origin [--port PORT] [--bytes BYTES] [--body BYTES] [--delay-ms MS] [--status STATUS]";
+/// With another status than 200, what begins like this is still answered with 200.
+const PROBE: &[u8] = b"GET /healthz ";
 /// Bytes of one read; a head may come in several.
 const BUFFER_BYTES: usize = 16 * 1024;
 /// The same where requests have bodies, which are only counted.
@@ -19,25 +23,46 @@ const END: &[u8] = b"\r\n\r\n";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
     let (mut port, mut bytes, mut body) = (0_u16, 1024_usize, 0_usize);
+    let (mut delay_ms, mut status) = (0, 200_u16);
     let mut arguments = env::args().skip(1);
     while let (Some(flag), value) = (arguments.next(), arguments.next().unwrap_or_default()) {
         match flag.as_str() {
             "--port" => port = value.parse().map_err(|_| usage(&flag, &value))?,
             "--bytes" => bytes = value.parse().map_err(|_| usage(&flag, &value))?,
             "--body" => body = value.parse().map_err(|_| usage(&flag, &value))?,
+            "--delay-ms" => delay_ms = value.parse().map_err(|_| usage(&flag, &value))?,
+            "--status" => status = value.parse().map_err(|_| usage(&flag, &value))?,
             _ => return Err(usage(&flag, &value)),
         }
     }
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     println!("listening on {}", listener.local_addr()?);
-    let head =
-        format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {bytes}\r\n\r\n");
-    let response: &'static [u8] = [head.into_bytes(), vec![b'x'; bytes]].concat().leak();
+    let answers = Answers {
+        ordinary: response(status, bytes),
+        fit: response(200, bytes),
+        delay: Duration::from_millis(delay_ms),
+    };
     loop {
         let (client, _) = listener.accept().await?;
         // A client may go at any time; that ends this connection and nothing else.
-        tokio::spawn(async move { serve(client, Requests::of(body), response).await.ok() });
+        tokio::spawn(async move { serve(client, Requests::of(body), answers).await.ok() });
     }
+}
+
+/// What is answered, and after how long.
+#[derive(Clone, Copy)]
+struct Answers {
+    ordinary: &'static [u8],
+    /// To a probe.
+    fit: &'static [u8],
+    delay: Duration,
+}
+
+fn response(status: u16, bytes: usize) -> &'static [u8] {
+    let head = format!(
+        "HTTP/1.1 {status} OK\r\nContent-Type: text/plain\r\nContent-Length: {bytes}\r\n\r\n"
+    );
+    [head.into_bytes(), vec![b'x'; bytes]].concat().leak()
 }
 
 /// How far the requests on a connection were read.
@@ -50,7 +75,7 @@ struct Requests {
     matched: usize,
 }
 
-async fn serve(mut client: TcpStream, mut read: Requests, response: &[u8]) -> io::Result<()> {
+async fn serve(mut client: TcpStream, mut read: Requests, answers: Answers) -> io::Result<()> {
     client.set_nodelay(true)?;
     let bytes = if read.body == 0 { BUFFER_BYTES } else { BUFFER_BODY_BYTES };
     let mut buffer = vec![0; bytes];
@@ -58,6 +83,11 @@ async fn serve(mut client: TcpStream, mut read: Requests, response: &[u8]) -> io
         let count = client.read(&mut buffer).await?;
         if count == 0 {
             return Ok(());
+        }
+        let is_probe = buffer[..count].starts_with(PROBE);
+        let response = if is_probe { answers.fit } else { answers.ordinary };
+        if !answers.delay.is_zero() {
+            tokio::time::sleep(answers.delay).await;
         }
         match read.ended(&buffer[..count]) {
             0 => {}
