@@ -220,6 +220,10 @@ fn forwarded(name: &[u8]) -> Option<Known> {
 
 /// What a name is if it is, or looks like, the name of `known`.
 fn known_as(name: &[u8], text: &[u8], known: Known) -> Option<Known> {
+    // They all begin with a letter; most names are told apart by it.
+    if name.first()? | 0x20 != *text.first()? {
+        return None;
+    }
     match likeness(name, text) {
         Likeness::Same => Some(known),
         Likeness::Disguised => Some(Known::Disguised),

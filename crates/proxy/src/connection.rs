@@ -56,8 +56,9 @@ pub(crate) fn begin(worker: &Rc<Worker>, acceptor: &Arc<Acceptor>, accepted: Acc
     // Apart: together with the task it would take the allocator's next size.
     let mut client = Box::new(Client::new(stream, ends, listener, deadline));
     client.number = worker.next_number();
-    // What few connections need is apart, so that it does not make every task larger.
-    tokio::task::spawn_local(async move {
+    // What few connections need is apart, so that it does not make every task larger. The whole is
+    // boxed because a task that holds its future copies it each time it changes its state.
+    tokio::task::spawn_local(Box::pin(async move {
         if client.listener.proxy_protocol == ProxyProtocolIn::Off
             || Box::pin(opened.is_introduced(&mut client)).await
         {
@@ -67,7 +68,7 @@ pub(crate) fn begin(worker: &Rc<Worker>, acceptor: &Arc<Acceptor>, accepted: Acc
             }
             opened.worker.idle.disown(client.number);
         }
-    });
+    }));
 }
 
 impl Opened {
