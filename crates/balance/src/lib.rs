@@ -8,6 +8,7 @@ mod least_latency;
 mod least_request;
 mod maglev;
 mod prequal;
+pub mod queue;
 mod random;
 mod random_of_two;
 mod rendezvous;

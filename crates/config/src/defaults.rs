@@ -106,10 +106,19 @@ pub(crate) type TimeoutTransfer = Period<M, 10, { 24 * H }>;
 pub(crate) type BodyMax = OrUnlimited<Size<{ 100 * MIB }, 0, TIB>>;
 /// Two instances failing the same request is bad luck; three is the request.
 pub(crate) type RetriesMax = Count<2, 0, 10>;
-/// Bounds the memory of waiting requests to a few megabytes per worker.
-pub(crate) type WaitingMax = Count<1024, 0, 1_000_000>;
+/// What an instance bears, only its owner knows; the capacity finder can tell.
+pub(crate) type InFlightMax = OrUnlimited<Count<UNLIMITED, 1, 1_000_000>>;
+/// What lies behind all instances, such as a database, only its owner knows.
+pub(crate) type ServiceInFlightMax = OrUnlimited<Count<UNLIMITED, 1, 1_000_000>>;
+/// Bounds the memory of waiting requests to a few megabytes, and outlasts a restart of one instance
+/// at some hundred requests a second.
+pub(crate) type QueueMax = Count<4096, 0, 1_000_000>;
 /// About as long as a person waits, and longer than a restart of one instance.
-pub(crate) type TimeoutWait = Period<{ 10 * S }, 0, H>;
+pub(crate) type QueueTimeout = Period<{ 10 * S }, 0, H>;
+/// A person notices half a second; a tenth of the interval, as in RFC 8289.
+pub(crate) type QueueTarget = OrOff<Period<500, 1, H>>;
+/// Bursts are over by then, and half of the patience of those who wait is left.
+pub(crate) type QueueInterval = Period<{ 5 * S }, 10, H>;
 /// A worker rarely has more requests in flight to one instance.
 pub(crate) type IdleMax = Count<64, 0, 10_000>;
 /// Instances keep connections well; a bound is for those that leak with each request.

@@ -4,6 +4,7 @@
 mod across;
 mod carried;
 mod compress;
+mod limits;
 mod rules;
 mod service;
 

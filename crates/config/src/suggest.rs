@@ -37,6 +37,12 @@ const LATER: [(&str, &str, Option<&str>, &str); 9] = [
     ("", "state", None, "remove it, and name your own store in a service's `env`"),
 ];
 
+/// Keys that have moved: where, which, where to.
+const MOVED: [(&str, &str, &str); 2] = [
+    ("service.*.http", "waiting_max", "`max` in its table `queue`, which all workers share"),
+    ("service.*.http", "timeout_wait", "`timeout` in its table `queue`"),
+];
+
 /// Words of versions to come: for which key, which.
 const WORDS_LATER: [(&str, &str); 4] = [
     ("service.*.balance", "least-latency"),
@@ -46,7 +52,7 @@ const WORDS_LATER: [(&str, &str); 4] = [
 ];
 
 /// What other programs call our keys: where, what we call it, what others do.
-const MEANT: [(&str, &str, &[&str]); 34] = [
+const MEANT: [(&str, &str, &[&str]); 37] = [
     ("", "service", &["services", "backend", "backends", "app", "apps", "upstream", "cluster"]),
     ("", "listener", &["listeners", "frontend", "entrypoint", "entrypoints", "server", "http"]),
     ("", "workers", &["threads", "worker_threads", "worker_processes", "nbthread"]),
@@ -84,6 +90,9 @@ const MEANT: [(&str, &str, &[&str]); 34] = [
     ("service.*.health", "unhealthy", &["fall", "unhealthy_threshold", "failure_threshold"]),
     ("service.*.scale", "min", &["minimum", "min_replicas", "min_instances"]),
     ("service.*.scale", "max", &["maximum", "max_replicas", "max_instances"]),
+    ("service.*.queue", "max", &["length", "depth", "size", "waiting_max", "maxqueue"]),
+    ("service.*.queue", "timeout", &["timeout_wait", "timeout_queue", "max_wait"]),
+    ("service.*.limits", "in_flight_max", &["maxconn", "max_conns", "max_requests", "in_flight"]),
     ("service.*.static", "address", &["addr", "host", "url", "bind"]),
 ];
 
@@ -97,6 +106,11 @@ pub(crate) fn key(root: &Value, levels: &[Level<'_>], key: &str) -> Advice {
     if let Some(&(_, _, meant, instead)) = later {
         let hint = format!("`{key}` is not in this version; {instead}");
         return Advice { hint, meant: meant.map(str::to_owned) };
+    }
+    let moved = MOVED.iter().find(|moved| (moved.0, moved.1) == (here.kind.as_str(), key));
+    if let Some(&(.., place)) = moved {
+        let service = here.path.strip_suffix(".http").unwrap_or(&here.path);
+        return said(format!("it is now {place}: see [{service}.queue]"));
     }
     let lower = key.to_ascii_lowercase().replace('-', "_");
     let meant = MEANT

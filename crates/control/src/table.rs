@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use model::{Destination, HostPattern, Mode, Pool, Redirect, Route, RouteRule, Service, Table};
+use model::{
+    Destination, HostPattern, Limits, Mode, Pool, Redirect, Route, RouteRule, Service, Table,
+};
 
 use crate::state::instance::Instance;
 use crate::state::service::{ServiceState, Standing};
@@ -93,6 +95,9 @@ fn lead(rules: &[RouteRule], to: Destination) -> impl Iterator<Item = Route> + u
 fn pool(service: &ServiceState) -> Arc<Pool> {
     let endpoint = |instance: &Instance| instance.endpoint.clone();
     let endpoints: Vec<_> = service.ready().filter_map(endpoint).collect();
+    let Limits { in_flight_max, service_in_flight_max } = service.policy.limits;
+    service.live.set_limit(service_in_flight_max);
+    endpoints.iter().for_each(|endpoint| endpoint.set_limit(in_flight_max));
     let selector = balance::selector(service.policy.balance, &endpoints, &service.live);
     Arc::new(Pool {
         service: Arc::clone(&service.policy),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::live::{Entered, Live};
 use crate::{InstanceId, Latency, Outcome, Time};
 
 /// The bit of `load` that says that no new request may begin.
@@ -37,6 +38,8 @@ pub struct Endpoint {
     latency: Latency,
     requests: AtomicU64,
     failures: AtomicU64,
+    /// What the endpoints of its service have in common.
+    live: Arc<Live>,
 }
 
 /// What tells an endpoint from the others of its service, for Herder and for its kin in front of
@@ -54,6 +57,8 @@ pub const SHARE_FULL: u32 = 1024;
 #[derive(Debug)]
 pub struct InFlight {
     endpoint: Arc<Endpoint>,
+    /// Whether it has a place under the limit of the service.
+    is_counted: bool,
 }
 
 impl Endpoint {
@@ -71,6 +76,7 @@ impl Endpoint {
             latency: Latency::default(),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            live: Arc::default(),
         }
     }
 
@@ -88,27 +94,49 @@ impl Endpoint {
         }
     }
 
-    /// Counts one more request in flight, unless the endpoint is closed or full.
+    /// The same as one of a service's.
+    #[must_use]
+    pub fn of(self, live: &Arc<Live>) -> Self {
+        Self { live: Arc::clone(live), ..self }
+    }
+
+    /// Counts one more request in flight, unless the endpoint is closed or full, or its service is.
     ///
     /// Together with [`Endpoint::close`] this is what makes "no request reaches an instance that
     /// was told to stop" true and not likely: one atomic word holds the count and the closed bit,
     /// so either the request is counted before the close and waited for, or it sees the close and
     /// goes elsewhere.
     pub fn begin(self: &Arc<Self>) -> Option<InFlight> {
-        let limit = self.limit();
-        if limit == UNLIMITED {
-            if self.load.fetch_add(1, Ordering::AcqRel) & CLOSED != 0 {
-                self.load.fetch_sub(1, Ordering::AcqRel);
-                return None;
+        let entered = self.live.enter();
+        if entered == Entered::Full {
+            return None;
+        }
+        let is_counted = entered == Entered::Counted;
+        if !self.take() {
+            if is_counted {
+                self.live.leave();
+                self.live.freed();
             }
-        } else {
-            // Not added and taken back: others would see a place as taken that is not. A closed
-            // one is above every limit.
-            let one_more = |load| (load < limit).then_some(load + 1);
-            self.load.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
+            return None;
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
-        Some(InFlight { endpoint: Arc::clone(self) })
+        Some(InFlight { endpoint: Arc::clone(self), is_counted })
+    }
+
+    /// Takes a place, if there is one.
+    fn take(&self) -> bool {
+        let limit = self.limit();
+        if limit == UNLIMITED {
+            let is_closed = self.load.fetch_add(1, Ordering::AcqRel) & CLOSED != 0;
+            if is_closed {
+                self.load.fetch_sub(1, Ordering::AcqRel);
+            }
+            return !is_closed;
+        }
+        // Not added and taken back: others would see a place as taken that is not. A closed one is
+        // above every limit.
+        let one_more = |load| (load < limit).then_some(load + 1);
+        self.load.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_ok()
     }
 
     /// From now on no request begins here. Cannot be undone: draining never becomes ready.
@@ -124,7 +152,10 @@ impl Endpoint {
     /// How many requests may be in flight at once from now on; those that are stay. Never none:
     /// 0 counts as 1.
     pub fn set_limit(&self, in_flight_max: u32) {
-        self.limit.store(in_flight_max.clamp(1, UNLIMITED), Ordering::Relaxed);
+        let limit = in_flight_max.clamp(1, UNLIMITED);
+        if self.limit.swap(limit, Ordering::SeqCst) < limit {
+            self.live.freed();
+        }
     }
 
     /// How many requests may be in flight at once; [`UNLIMITED`] if nothing limits them.
@@ -135,6 +166,11 @@ impl Endpoint {
     /// Whether a request could begin now.
     pub fn is_free(&self) -> bool {
         self.load.load(Ordering::Acquire) < self.limit()
+    }
+
+    /// How many more requests may begin, as far as the endpoint's own limit goes.
+    pub fn room(&self) -> u32 {
+        self.limit.load(Ordering::SeqCst).saturating_sub(self.load.load(Ordering::SeqCst))
     }
 
     /// The part of its weight that counts now, out of [`SHARE_FULL`], while it is new or has asked
@@ -189,7 +225,11 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.endpoint.load.fetch_sub(1, Ordering::AcqRel);
+        self.endpoint.load.fetch_sub(1, Ordering::SeqCst);
+        if self.is_counted {
+            self.endpoint.live.leave();
+        }
+        self.endpoint.live.freed();
     }
 }
 
@@ -239,6 +279,29 @@ mod tests {
         endpoint.set_limit(u32::MAX);
         endpoint.close();
         assert!(endpoint.begin().is_none() && !endpoint.is_free());
+    }
+
+    #[test]
+    fn a_full_service_takes_no_more_wherever_there_is_room() {
+        let live = Arc::new(Live::default());
+        let [a, b] = [1, 2].map(|key| {
+            let addr = "127.0.0.1:1".parse().unwrap();
+            Arc::new(Endpoint::new("shop.1".parse().unwrap(), key, addr, 1).of(&live))
+        });
+        let before = a.begin().unwrap();
+        live.set_limit(2);
+        b.set_limit(1);
+        let (one, two) = (a.begin().unwrap(), b.begin().unwrap());
+        assert!(a.begin().is_none() && live.room() == 0);
+        drop(before);
+        assert!(a.begin().is_none(), "it was not counted");
+        drop(one);
+        assert!(b.begin().is_none() && live.room() == 1, "what a full endpoint refuses is free");
+        drop(two);
+        live.set_limit(u32::MAX);
+        assert_eq!((live.room(), a.room(), b.room()), (UNLIMITED, UNLIMITED, 1));
+        b.close();
+        assert_eq!(b.room(), 0);
     }
 
     /// The claim in the doc of `begin`: once closed and seen at zero, it stays at zero.

@@ -1,11 +1,17 @@
 //! What all workers share about one service, and every table of it holds.
-//! Counters only: they outlive tables, and nobody waits for another to read them.
+//! It outlives tables. Nobody waits for another to read a counter.
 
+use std::any::Any;
+use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::UNLIMITED;
 
 /// The living state of one service. One exists per service name for the whole life of Herder, so
 /// that a rebuild of the table starts nothing again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Live {
     /// Counts picks: whose turn it is.
     turn: AtomicU64,
@@ -13,6 +19,38 @@ pub struct Live {
     retrying: AtomicU32,
     /// Requests that wait for an endpoint.
     waiting: AtomicU32,
+    /// Those among them that take any endpoint, and so have a place in line.
+    in_line: AtomicU32,
+    /// Requests in flight at all endpoints, while there is a limit.
+    in_flight: AtomicU32,
+    /// See [`Live::set_limit`].
+    limit: AtomicU32,
+    /// Made by the first that waits; looked at only while somebody waits.
+    line: Mutex<Option<Arc<dyn Line>>>,
+}
+
+/// Where the data plane keeps those who wait. It is told when there may be a place for one.
+pub trait Line: Any + fmt::Debug + Send + Sync {
+    /// A request in flight has ended, or a limit was raised. Called by whichever thread did it,
+    /// only while somebody waits.
+    fn freed(&self);
+
+    /// How long the one that waits longest has waited; none when nobody waits.
+    fn oldest(&self) -> Option<Duration>;
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            turn: AtomicU64::default(),
+            retrying: AtomicU32::default(),
+            waiting: AtomicU32::default(),
+            in_line: AtomicU32::default(),
+            in_flight: AtomicU32::default(),
+            limit: AtomicU32::new(UNLIMITED),
+            line: Mutex::default(),
+        }
+    }
 }
 
 impl Live {
@@ -27,7 +65,102 @@ impl Live {
     }
 
     /// Requests that wait for an endpoint, over all workers.
-    pub fn waiting(&self) -> &AtomicU32 {
-        &self.waiting
+    pub fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
     }
+
+    /// Whether requests that take any endpoint wait: a new one goes behind them.
+    pub fn has_line(&self) -> bool {
+        self.in_line.load(Ordering::Relaxed) > 0
+    }
+
+    /// Counts those who wait, and those among them that have a place in line. To be called before
+    /// the last look for a free endpoint: see [`Live::freed`].
+    pub fn count_waiting(&self, waiting: u32, in_line: u32) {
+        self.in_line.store(in_line, Ordering::SeqCst);
+        self.waiting.store(waiting, Ordering::SeqCst);
+    }
+
+    /// How many requests may be in flight at all endpoints together from now on, [`UNLIMITED`] for
+    /// no bound; those that are stay, and those that began without a limit are not counted. Never
+    /// none: 0 counts as 1.
+    pub fn set_limit(&self, in_flight_max: u32) {
+        let limit = in_flight_max.clamp(1, UNLIMITED);
+        if self.limit.swap(limit, Ordering::SeqCst) < limit {
+            self.freed();
+        }
+    }
+
+    /// How many more requests may begin, as far as the limit of the service goes.
+    pub fn room(&self) -> u32 {
+        match self.limit.load(Ordering::SeqCst) {
+            UNLIMITED => UNLIMITED,
+            limit => limit.saturating_sub(self.in_flight.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// The line of this service, made when it is asked for first.
+    ///
+    /// # Panics
+    /// When it is asked for as two different types.
+    pub fn line<L: Line + Default>(&self) -> Arc<L> {
+        let line = Arc::clone(self.kept().get_or_insert_with(|| Arc::new(L::default())));
+        let line: Arc<dyn Any + Send + Sync> = line;
+        line.downcast().expect("one data plane keeps the line of a service")
+    }
+
+    /// How long the request that waits longest has waited; none when none waits.
+    pub fn oldest_waiting(&self) -> Option<Duration> {
+        let line = self.kept().clone()?;
+        line.oldest()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Arc<dyn Line>>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place under the limit of the service.
+    pub(crate) fn enter(&self) -> Entered {
+        let limit = self.limit.load(Ordering::Relaxed);
+        if limit == UNLIMITED {
+            return Entered::Free;
+        }
+        let one_more = |in_flight| (in_flight < limit).then_some(in_flight + 1);
+        match self.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more) {
+            Ok(_) => Entered::Counted,
+            Err(_) => Entered::Full,
+        }
+    }
+
+    /// Gives a place back that was counted. [`Live::freed`] has to follow.
+    pub(crate) fn leave(&self) {
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Tells the line that there may be a place, if anybody waits: all that a request costs while
+    /// nobody does is this one load.
+    ///
+    /// Nobody is forgotten: whoever waits is counted first and looks for a place then, and who
+    /// frees one does so first and looks at the count then, all of it in one order that all threads
+    /// see alike (`SeqCst`). So one of the two sees the other.
+    pub(crate) fn freed(&self) {
+        if self.waiting.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let line = self.kept().clone();
+        if let Some(line) = line {
+            line.freed();
+        }
+    }
+}
+
+/// Whether there is a place under the limit of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// There is no limit, and nothing to give back.
+    Free,
+    /// It was taken.
+    Counted,
+    /// There is none.
+    Full,
 }

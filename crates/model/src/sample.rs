@@ -7,9 +7,9 @@ use std::time::Duration;
 use http1::Location;
 
 use crate::{
-    Algorithm, Compression, Drain, Health, HttpPolicy, Listener, ListenerLimits, Mode, Networks,
-    Probe, ProxyProtocolIn, ProxyProtocolOut, Redirect, RedirectStatus, Restart, Scale, Service,
-    ServiceName, Source,
+    Algorithm, Compression, Drain, Health, HttpPolicy, Limits, Listener, ListenerLimits, Mode,
+    Networks, Probe, ProxyProtocolIn, ProxyProtocolOut, QueuePolicy, Redirect, RedirectStatus,
+    Restart, Scale, Service, ServiceName, Source, UNLIMITED,
 };
 
 /// Longer than any test.
@@ -43,8 +43,30 @@ impl Service {
                 crash_loop: u32::MAX,
             },
             http: HttpPolicy::unbounded(),
+            limits: Limits::unbounded(),
+            queue: QueuePolicy::unbounded(),
             compression: Compression::off(),
             rules: None,
+        }
+    }
+}
+
+impl Limits {
+    /// No bound.
+    pub const fn unbounded() -> Self {
+        Self { in_flight_max: UNLIMITED, service_in_flight_max: UNLIMITED }
+    }
+}
+
+impl QueuePolicy {
+    /// Everybody may wait, for as long as a test runs.
+    pub const fn unbounded() -> Self {
+        Self {
+            waiting_max: u32::MAX,
+            timeout_wait: NEVER,
+            codel: None,
+            sheds: false,
+            priority: None,
         }
     }
 }
@@ -75,8 +97,6 @@ impl HttpPolicy {
             timeout_body: NEVER,
             body_bytes_max: u64::MAX,
             retries_max: 0,
-            waiting_max: u32::MAX,
-            timeout_wait: NEVER,
             idle_max: usize::MAX,
             connection_requests_max: u64::MAX,
             connection_age_max: None,

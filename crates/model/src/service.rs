@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Algorithm, Compression, Mode, ProxyProtocolOut, Rules, ServiceName};
+use crate::{
+    Algorithm, Compression, Limits, Mode, ProxyProtocolOut, QueuePolicy, Rules, ServiceName,
+};
 
 /// A named set of interchangeable instances, and its policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +35,10 @@ pub struct Service {
     pub restart: Restart,
     /// The bounds of a request to it.
     pub http: HttpPolicy,
+    /// How many requests it takes at once.
+    pub limits: Limits,
+    /// What becomes of requests that it does not take now.
+    pub queue: QueuePolicy,
     /// Which of its responses are compressed.
     pub compression: Compression,
     /// What is changed on the way to it and back; none if nothing is.
@@ -160,10 +166,6 @@ pub struct HttpPolicy {
     /// Further endpoints tried after the first, when the request may be repeated. Never more than
     /// the pool has.
     pub retries_max: u32,
-    /// Requests that may wait, per worker, while no endpoint is ready. Beyond: 503.
-    pub waiting_max: u32,
-    /// How long a request may wait for an endpoint. Beyond: 503 with Retry-After.
-    pub timeout_wait: Duration,
     /// Idle connections kept per instance and worker. Beyond: closed after use.
     pub idle_max: usize,
     /// Requests over one connection to an instance. At the limit: closed after it.

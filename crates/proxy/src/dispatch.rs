@@ -91,7 +91,10 @@ pub(crate) async fn pick<C>(
 where
     C: Stream,
 {
-    if let Some(begun) = worker.pick(place.pool(), tried) {
+    // Who is new goes behind those who wait, and who was at an instance already has waited.
+    if !(tried.is_empty() && place.pool().live.has_line())
+        && let Some(begun) = worker.pick(place.pool(), tried)
+    {
         return Ok(begun);
     }
     let since = Instant::now();

@@ -38,7 +38,10 @@ pub(crate) enum Error {
     NoRoute,
     RewriteFailed,
     NoInstance,
+    AllBusy,
     TooManyWaiting,
+    Overloaded,
+    TooLate,
     ConnectRefused,
     ConnectTimeout,
     ConnectFailed,
@@ -79,7 +82,10 @@ pub const ERROR_LABELS: &[&str] = &[
     "no_route",
     "rewrite_failed",
     "no_instance",
+    "all_busy",
     "too_many_waiting",
+    "overloaded",
+    "too_late",
     "connect_refused",
     "connect_timeout",
     "connect_failed",
@@ -113,7 +119,10 @@ impl Error {
             Error::NoRoute => ("no_route", Client, 404, Never),
             Error::RewriteFailed => ("rewrite_failed", Herder, 500, Never),
             Error::NoInstance => ("no_instance", Herder, 503, Never),
+            Error::AllBusy => ("all_busy", Herder, 503, Never),
             Error::TooManyWaiting => ("too_many_waiting", Herder, 503, Never),
+            Error::Overloaded => ("overloaded", Herder, 503, Never),
+            Error::TooLate => ("too_late", Herder, 503, Never),
             Error::ConnectRefused => ("connect_refused", Instance, 502, Always),
             Error::ConnectTimeout => ("connect_timeout", Instance, 504, Always),
             Error::ConnectFailed => ("connect_failed", Herder, 503, Always),
@@ -208,8 +217,13 @@ impl Error {
                 "the path could not be rewritten as the service's rules say".into()
             }
             Error::NoInstance => "no instance of the service is ready".into(),
+            Error::AllBusy => "all instances of the service are busy".into(),
             Error::TooManyWaiting => {
-                "no instance of the service is ready, and too many requests wait for one".into()
+                "no instance of the service is free, and too many requests wait for one".into()
+            }
+            Error::Overloaded => "the service has had too many requests for a while".into(),
+            Error::TooLate => {
+                "no instance of the service can answer in the time that is left".into()
             }
             Error::ConnectRefused => "the instance refused the connection".into(),
             Error::ConnectTimeout => "the instance did not accept a connection in time".into(),
@@ -259,7 +273,7 @@ pub(crate) fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    const ALL: [Error; 28] = [
+    const ALL: [Error; 31] = [
         Error::BadProxyHeader,
         Error::TooManyConnections,
         Error::Malformed(Refusal::BareLf),
@@ -275,7 +289,10 @@ mod tests {
         Error::NoRoute,
         Error::RewriteFailed,
         Error::NoInstance,
+        Error::AllBusy,
         Error::TooManyWaiting,
+        Error::Overloaded,
+        Error::TooLate,
         Error::ConnectRefused,
         Error::ConnectTimeout,
         Error::ConnectFailed,

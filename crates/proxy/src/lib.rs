@@ -18,6 +18,7 @@ mod gear;
 mod handle;
 mod idle;
 mod introduced;
+mod line;
 mod listen;
 mod phase;
 mod pump;

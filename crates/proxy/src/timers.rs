@@ -128,6 +128,13 @@ impl Deadline {
         self.slot.cap_ms.set(self.after(after));
     }
 
+    /// What is left until the latest that a deadline may be; none if it may be as late as it likes.
+    pub(crate) fn left(&self) -> Option<Duration> {
+        let cap_ms = self.slot.cap_ms.get();
+        let left_ms = cap_ms.saturating_sub(self.timers.now_ms());
+        (cap_ms != NEVER).then(|| Duration::from_millis(left_ms))
+    }
+
     /// Deadlines that are set from now on are as late as they say.
     pub(crate) fn uncap(&self) {
         self.slot.cap_ms.set(NEVER);

@@ -75,8 +75,6 @@ pub(crate) struct Worker {
     pub(crate) idle: Idle,
     pub(crate) timers: Rc<Timers>,
     pub(crate) changes: watch::Receiver<u64>,
-    /// Requests that wait for an endpoint, by the slot of their service.
-    pub(crate) waiting: RefCell<Vec<u32>>,
     /// Notified at every tick.
     pub(crate) ticked: Notify,
     warned_ms: Cell<u64>,
@@ -188,7 +186,6 @@ impl Worker {
             idle: Idle::default(),
             timers: Rc::new(Timers::new()),
             changes: parts.changes,
-            waiting: RefCell::default(),
             ticked: Notify::new(),
             warned_ms: Cell::new(0),
             numbers: Cell::new(0),

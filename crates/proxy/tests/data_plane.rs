@@ -44,6 +44,8 @@ mod metrics;
 mod pipelining;
 #[path = "data_plane/plane.rs"]
 mod plane;
+#[path = "data_plane/queueing.rs"]
+mod queueing;
 #[path = "data_plane/redirects.rs"]
 mod redirects;
 #[path = "data_plane/reload.rs"]

@@ -12,6 +12,7 @@ use model::{
 use crate::defaults;
 use crate::report::Report;
 use crate::resolve::compress::compression;
+use crate::resolve::limits::{limits, queue};
 use crate::resolve::rules::rules;
 use crate::schema::service as written;
 use crate::tree::{element, join};
@@ -52,6 +53,8 @@ pub(super) fn service(
         drain: drain(written.drain.as_ref()),
         restart: restart(&path, written.restart.as_ref(), report),
         http: http(&written.http),
+        limits: limits(&written.limits),
+        queue: queue(&written.queue),
         compression: compression(&path, written.compress.as_ref(), report),
         rules: rules(&path, written, report),
         source,
@@ -313,8 +316,6 @@ fn http(written: &written::Http) -> HttpPolicy {
         timeout_body: written.timeout_body.get(),
         body_bytes_max: written.body_max.get(),
         retries_max: written.retries_max.get(),
-        waiting_max: written.waiting_max.get(),
-        timeout_wait: written.timeout_wait.get(),
         idle_max: written.idle_max.get(),
         connection_requests_max: written.connection_requests_max.get(),
         connection_age_max: written.connection_age_max.limit(),

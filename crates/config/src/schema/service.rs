@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::defaults;
 use crate::schema::address::Address;
 use crate::schema::compress::CompressForm;
+use crate::schema::limits::{Limits, Queue};
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
 use crate::schema::rules::{HeaderRules, Rewrite};
 use crate::schema::text::{EnvName, Filled, Form, HasDefault, Text};
@@ -74,6 +75,10 @@ pub(crate) struct Service {
     pub restart: Option<Restart>,
     /// The bounds of one request to the service.
     pub http: Http,
+    /// How many requests the service takes at once.
+    pub limits: Limits,
+    /// What becomes of requests that no instance takes now: they wait.
+    pub queue: Queue,
     /// Whether responses are compressed for clients that accept it: `true`, or a table that says
     /// which and how.
     #[schemars(example = true, extend("default" = false))]
@@ -306,11 +311,6 @@ pub(crate) struct Http {
     /// Further instances that are tried when one failed and the request may be repeated; 0 tries
     /// none.
     pub retries_max: defaults::RetriesMax,
-    /// Requests that may wait, per worker, while no instance is ready. Beyond it the answer is
-    /// 503.
-    pub waiting_max: defaults::WaitingMax,
-    /// How long a request may wait for an instance. Beyond it the answer is 503 with Retry-After.
-    pub timeout_wait: defaults::TimeoutWait,
     /// Idle connections kept per instance and worker. Beyond it a connection is closed after use.
     pub idle_max: defaults::IdleMax,
     /// Requests over one connection to an instance. It is closed after the last one.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::schema::address::{Address, AdminBind, Bind, Ports, Range};
 use crate::schema::compress::TypeRange;
+use crate::schema::limits::HeaderName;
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
 use crate::schema::rules::To;
 
@@ -74,13 +75,14 @@ pub(crate) struct FormEntry {
 }
 
 /// All forms, for the checker.
-pub(crate) const FORMS: [FormEntry; 15] = [
+pub(crate) const FORMS: [FormEntry; 16] = [
     entry::<Bind>(),
     entry::<AdminBind>(),
     entry::<Ports>(),
     entry::<Address>(),
     entry::<Range>(),
     entry::<TypeRange>(),
+    entry::<HeaderName>(),
     entry::<Host>(),
     entry::<PathPrefix>(),
     entry::<RouteText>(),

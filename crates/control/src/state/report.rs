@@ -24,7 +24,8 @@ impl State {
         addr: SocketAddr,
         pid: Option<u32>,
     ) {
-        let Some(instance) = find(&mut self.services, &id) else {
+        let live = self.services.get(&id.service).map(|service| Arc::clone(&service.live));
+        let (Some(instance), Some(live)) = (find(&mut self.services, &id), live) else {
             return self.take_stray(now, id);
         };
         if instance.has_started() {
@@ -38,7 +39,7 @@ impl State {
                 Origin::Process => endpoint(1),
                 Origin::Address(entry) => endpoint(entry.weight).known_by_address(),
             };
-            instance.endpoint = Some(Arc::new(endpoint));
+            instance.endpoint = Some(Arc::new(endpoint.of(&live)));
             self.endpoint_key_next += 1;
         }
     }

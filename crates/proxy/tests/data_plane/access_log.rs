@@ -85,7 +85,7 @@ async fn a_request_that_was_retried_names_the_last_instance_and_counts_the_attem
     let bad = HttpOrigin::start("bad", |_| Reply::echo().cut(0)).await;
     let good = HttpOrigin::start("good", |_| Reply::bytes("ok")).await;
     let mut setup = logging();
-    setup.policy.timeout_wait = SOON;
+    setup.queue.timeout_wait = SOON;
     let plane = setup.serving([bad.addr(), good.addr()]);
     let mut client = plane.client().await;
     assert_eq!(client.get("/").await.unwrap().status, 200);
@@ -133,7 +133,7 @@ fn check_end(line: &Value, error: &str, ended_by: &str, phase: &str) {
 async fn who_ended_a_request_and_when_is_told() {
     let instance = Instance::start().await;
     let mut setup = logging();
-    setup.policy.timeout_wait = SOON;
+    setup.queue.timeout_wait = SOON;
     setup.policy.retries_max = 1;
     setup.limits.timeout_body = SOON;
     let plane = setup.start();

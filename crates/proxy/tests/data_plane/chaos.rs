@@ -98,7 +98,7 @@ async fn nothing_stays_behind_when_both_sides_break_off() {
         }
         let algorithm = if seed % 2 == 0 { Algorithm::RoundRobin } else { Algorithm::LeastRequest };
         let mut setup = Setup { workers: 2, algorithm, has_access_log: true, ..Setup::default() };
-        setup.policy.timeout_wait = SOON;
+        setup.queue.timeout_wait = SOON;
         setup.limits.timeout_body = SOON * 5;
         let plane = setup.start();
         let endpoints: Vec<Arc<Endpoint>> =

@@ -158,7 +158,7 @@ async fn a_body_that_is_too_large_is_answered_however_it_is_framed() {
 #[tokio::test]
 async fn an_instance_that_fails_is_answered_for_and_the_connection_kept() {
     let mut setup = Setup::default();
-    setup.policy.timeout_wait = SOON;
+    setup.queue.timeout_wait = SOON;
     setup.policy.timeout_response = SOON;
     let plane = setup.start();
     let kept = |line, label, text| Refusal { line, label, connection: "keep-alive", text };

@@ -22,7 +22,7 @@ async fn every_request_is_counted_once_under_what_became_of_it() {
     })
     .await;
     let mut setup = Setup { workers: 2, ..Setup::default() };
-    setup.policy.timeout_wait = SOON;
+    setup.queue.timeout_wait = SOON;
     let plane = setup.serving([origin.addr()]);
     for _ in 0..5 {
         let mut client = plane.client().await;
@@ -54,7 +54,7 @@ async fn every_request_is_counted_once_under_what_became_of_it() {
 #[tokio::test]
 async fn errors_are_counted_under_their_labels() {
     let mut setup = Setup::default();
-    setup.policy.timeout_wait = SOON;
+    setup.queue.timeout_wait = SOON;
     let plane = setup.start();
     let mut client = plane.client().await;
     client.get("/").await.unwrap();

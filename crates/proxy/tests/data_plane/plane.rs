@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{
-    Algorithm, Compression, Destination, Endpoint, HostPattern, HttpPolicy, Listener,
-    ListenerLimits, Live, Mode, Networks, Pool, ProxyProtocolOut, Redirect, Route, Rules, Service,
-    Source, Table,
+    Algorithm, Compression, Destination, Endpoint, HostPattern, HttpPolicy, Limits, Listener,
+    ListenerLimits, Live, Mode, Networks, Pool, ProxyProtocolOut, QueuePolicy, Redirect, Route,
+    Rules, Service, Source, Table,
 };
 use proxy::{Proxy, Settings};
 use serde_json::Value;
@@ -24,6 +24,8 @@ pub(crate) struct Setup {
     pub(crate) limits: ListenerLimits,
     pub(crate) trusted_proxies: Networks,
     pub(crate) policy: HttpPolicy,
+    pub(crate) service_limits: Limits,
+    pub(crate) queue: QueuePolicy,
     pub(crate) compression: Compression,
     pub(crate) algorithm: Algorithm,
     pub(crate) has_access_log: bool,
@@ -39,6 +41,8 @@ pub(crate) struct Plane {
     pub(crate) registry: Arc<Registry>,
     listener: Listener,
     policy: HttpPolicy,
+    service_limits: Limits,
+    queue: QueuePolicy,
     compression: Compression,
     rules: Option<Box<Rules>>,
     algorithm: Algorithm,
@@ -86,12 +90,16 @@ impl Default for Setup {
                 timeout_body: PATIENCE,
                 body_bytes_max: 1 << 30,
                 retries_max: 2,
-                waiting_max: 1000,
-                timeout_wait: PATIENCE,
                 idle_max: 64,
                 timeout_idle: PATIENCE,
                 timeout_tunnel: PATIENCE,
                 ..HttpPolicy::unbounded()
+            },
+            service_limits: Limits::unbounded(),
+            queue: QueuePolicy {
+                waiting_max: 1000,
+                timeout_wait: PATIENCE,
+                ..QueuePolicy::unbounded()
             },
             compression: Compression::off(),
             algorithm: Algorithm::RoundRobin,
@@ -128,6 +136,8 @@ impl Setup {
             registry,
             listener,
             policy: self.policy,
+            service_limits: self.service_limits,
+            queue: self.queue,
             compression: self.compression,
             rules: self.rules,
             algorithm: self.algorithm,
@@ -184,7 +194,9 @@ impl Plane {
     /// The endpoint of one more instance: `shop.1`, `shop.2` and so on.
     pub(crate) fn endpoint(&self, addr: SocketAddr) -> Arc<Endpoint> {
         let key = self.keys.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Endpoint::new(format!("shop.{key}").parse().unwrap(), key, addr, 1))
+        let endpoint = Endpoint::new(format!("shop.{key}").parse().unwrap(), key, addr, 1);
+        endpoint.set_limit(self.service_limits.in_flight_max);
+        Arc::new(endpoint.of(&self.live))
     }
 
     /// Publishes a table in which everything leads to a service `shop` with these endpoints.
@@ -195,8 +207,11 @@ impl Plane {
     /// The same with a service of this name in the same slot.
     pub(crate) fn publish_as(&self, name: &str, endpoints: &[Arc<Endpoint>]) {
         let selector = balance::selector(self.algorithm, endpoints, &self.live);
+        self.live.set_limit(self.service_limits.service_in_flight_max);
         let service = Service {
             http: self.policy,
+            limits: self.service_limits,
+            queue: self.queue.clone(),
             compression: self.compression.clone(),
             mode: self.mode,
             proxy_protocol: self.proxy_protocol,

@@ -141,7 +141,7 @@ async fn an_endpoint_that_does_not_accept_in_time_is_passed_over() {
     let good = HttpOrigin::echo("good").await;
     let mut setup = Setup::default();
     setup.policy.timeout_connect = SOON;
-    setup.policy.timeout_wait = SOON;
+    setup.queue.timeout_wait = SOON;
     let (plane, endpoints) = in_front_of(setup, [addr, good.addr()]);
     let mut client = plane.client().await;
     assert_eq!(answer(&mut client, "POST").await, (200, None));
@@ -176,7 +176,7 @@ async fn no_endpoint_is_tried_twice_and_no_more_than_allowed() {
 async fn without_another_endpoint_the_first_failure_is_the_answer() {
     let bad = resetting().await;
     let mut setup = Setup::default();
-    setup.policy.timeout_wait = SOON;
+    setup.queue.timeout_wait = SOON;
     let (plane, endpoints) = in_front_of(setup, [bad.addr()]);
     let expected = (502, Some("instance_reset".to_owned()));
     assert_eq!(answer(&mut plane.client().await, "GET").await, expected);

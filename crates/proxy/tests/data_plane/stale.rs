@@ -75,7 +75,7 @@ async fn one_that_closes_under_the_request_is_replaced_and_nobody_is_blamed() {
 async fn a_new_connection_that_closes_under_the_request_is_a_failure() {
     let instance = Instance::start().await;
     let mut setup = Setup::default();
-    setup.policy.timeout_wait = SOON;
+    setup.queue.timeout_wait = SOON;
     let plane = setup.start();
     let endpoint = plane.endpoint(instance.addr());
     plane.publish(std::slice::from_ref(&endpoint));

@@ -102,7 +102,7 @@ async fn a_connection_waits_for_an_instance_and_not_for_ever() {
     assert_eq!(instance.accept().await.bytes(5).await.unwrap(), b"early");
 
     let mut setup = setup();
-    setup.policy.timeout_wait = SOON;
+    setup.queue.timeout_wait = SOON;
     let plane = setup.start();
     let mut client = plane.client().await;
     assert_eq!(client.vanished().await.unwrap(), Vanished::Reset);

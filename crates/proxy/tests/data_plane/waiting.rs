@@ -63,7 +63,7 @@ async fn an_endpoint_that_is_closed_counts_as_none() {
 #[tokio::test]
 async fn waiting_too_long_is_answered_with_503_and_the_connection_is_kept() {
     let mut setup = Setup::default();
-    setup.policy.timeout_wait = SOON;
+    setup.queue.timeout_wait = SOON;
     let plane = setup.start();
     let mut client = plane.client().await;
     for _ in 0..2 {
@@ -79,7 +79,7 @@ async fn waiting_too_long_is_answered_with_503_and_the_connection_is_kept() {
 #[tokio::test]
 async fn a_client_that_goes_gives_up_its_place_at_once() {
     let mut setup = Setup::default();
-    setup.policy.waiting_max = 1;
+    setup.queue.waiting_max = 1;
     let plane = setup.start();
     let error = r#"herder_errors_total{service="shop",error="client_gone"}"#;
     let requests = [
@@ -113,7 +113,7 @@ async fn a_client_that_sent_ahead_is_not_taken_for_gone_while_it_waits() {
 #[tokio::test]
 async fn no_more_requests_wait_than_allowed() {
     let mut setup = Setup::default();
-    setup.policy.waiting_max = 2;
+    setup.queue.waiting_max = 2;
     let plane = setup.start();
     let clients = waiting(&plane, 2).await;
     let mut late = plane.client().await;

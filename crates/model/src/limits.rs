@@ -1,0 +1,82 @@
+//! How much a service takes at once, who waits for the rest, and how often it may be asked.
+//! Policies only: who counts, waits and refuses is decided elsewhere.
+
+use std::time::Duration;
+
+/// Requests in flight at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// At one instance; [`crate::UNLIMITED`] for no bound. Beyond: another instance, or the queue.
+    pub in_flight_max: u32,
+    /// At all instances together; [`crate::UNLIMITED`] for no bound. Beyond: the queue.
+    pub service_in_flight_max: u32,
+}
+
+/// Requests that no instance takes now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuePolicy {
+    /// Requests that may wait, over all workers. Beyond: 503 with Retry-After.
+    pub waiting_max: u32,
+    /// How long a request may wait. Beyond: 503 with Retry-After.
+    pub timeout_wait: Duration,
+    /// When the queue counts as overloaded; none: never.
+    pub codel: Option<Codel>,
+    /// Whether requests of the lowest class are refused while the queue is overloaded.
+    pub sheds: bool,
+    /// Which header says a request's class; none: all are alike.
+    pub priority: Option<PriorityHeader>,
+}
+
+/// Overload, as "controlled delay" (CoDel, RFC 8289) tells it from a burst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Codel {
+    /// How long requests may stand in the queue.
+    pub target: Duration,
+    /// How long they may stand for longer than that, without a break.
+    pub interval: Duration,
+}
+
+/// Where the class of a request is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriorityHeader {
+    /// The header's name, in lower case.
+    pub name: Box<str>,
+    /// Who is believed.
+    pub from: PriorityFrom,
+}
+
+/// Whose word about the class of a request is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PriorityFrom {
+    /// Trusted proxies alone.
+    Trusted,
+    /// Every client.
+    Anyone,
+}
+
+/// The class of a request that waits; a higher one goes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// The first that has to go without.
+    Low,
+    /// What every request is that says nothing.
+    #[default]
+    Normal,
+    /// Goes first.
+    High,
+}
+
+impl Priority {
+    /// All classes, the lowest first.
+    pub const ALL: [Priority; 3] = [Priority::Low, Priority::Normal, Priority::High];
+
+    /// The class that a header's value names; none if it names none.
+    pub fn named(value: &[u8]) -> Option<Self> {
+        match value.trim_ascii() {
+            b"0" | b"low" => Some(Priority::Low),
+            b"1" | b"normal" => Some(Priority::Normal),
+            b"2" | b"high" => Some(Priority::High),
+            _ => None,
+        }
+    }
+}
