@@ -44,6 +44,8 @@ pub enum Scenario {
     Failing,
     /// One stands still for 200 ms every 5 s, as for a garbage collection.
     Pausing,
+    /// One stops answering for good after a third of the time, and keeps what it has.
+    Frozen,
     /// Ten more join after a third of the time. They take five times as long at first and as long
     /// as the others after 10 s.
     Joining,
@@ -53,11 +55,12 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 6] = [
+    pub const ALL: [Scenario; 7] = [
         Scenario::Equal,
         Scenario::Slow,
         Scenario::Failing,
         Scenario::Pausing,
+        Scenario::Frozen,
         Scenario::Joining,
         Scenario::Overload,
     ];
@@ -69,6 +72,7 @@ impl Scenario {
             Scenario::Slow => "slow",
             Scenario::Failing => "failing",
             Scenario::Pausing => "pausing",
+            Scenario::Frozen => "frozen",
             Scenario::Joining => "joining",
             Scenario::Overload => "overload",
         }
@@ -81,6 +85,7 @@ impl Scenario {
             Scenario::Slow => "one is 5 times slower",
             Scenario::Failing => "one answers 500 after 1 ms",
             Scenario::Pausing => "one stands still for 200 ms every 5 s",
+            Scenario::Frozen => "one stops answering after a third of the time",
             Scenario::Joining => "ten cold ones join, 5 times slower at first",
             Scenario::Overload => "30 % more requests than the instances can answer",
         }
@@ -143,6 +148,8 @@ enum What {
     GivenUp(usize),
     /// An instance stands still from now on.
     Pause(usize),
+    /// An instance stands still for ever.
+    Freeze(usize),
     /// More instances come.
     Join,
 }
@@ -203,6 +210,7 @@ impl Run {
         run.note(0, What::Arrival);
         match experiment.scenario {
             Scenario::Pausing => run.note(plant::PAUSE_EVERY_NS, What::Pause(0)),
+            Scenario::Frozen => run.note(run.end_ns / 3, What::Freeze(0)),
             Scenario::Joining => run.note(run.end_ns / 3, What::Join),
             _ => {}
         }
@@ -241,6 +249,7 @@ impl Run {
                 self.plants[at].pause(now_ns);
                 self.note(now_ns + plant::PAUSE_EVERY_NS, What::Pause(at));
             }
+            What::Freeze(at) => self.plants[at].freeze(),
             What::Join => {
                 (0..JOINING).for_each(|_| self.add(Plant::cold(now_ns)));
                 self.publish();
@@ -312,8 +321,8 @@ impl Run {
     fn give_up(&mut self, now_ns: u64, number: usize) {
         let request = &mut self.requests[number];
         if let Some(begun) = request.begun.take() {
-            begun.observe(Outcome::Unknown, moment(now_ns));
-            self.tally.failed(request.began_ns);
+            begun.observe(Outcome::Abandoned(CLIENT_TIMEOUT), moment(now_ns));
+            self.tally.given_up(request.began_ns);
             if self.plants[request.at].forget(number) {
                 request.is_over = true;
             }

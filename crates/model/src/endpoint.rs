@@ -218,7 +218,10 @@ impl InFlight {
             Outcome::Failed | Outcome::ServerError { .. } => {
                 self.endpoint.failures.fetch_add(1, Ordering::Relaxed);
             }
-            Outcome::Answered(_) | Outcome::Overloaded(_) | Outcome::Unknown => {}
+            Outcome::Answered(_)
+            | Outcome::Overloaded(_)
+            | Outcome::Abandoned(_)
+            | Outcome::Unknown => {}
         }
     }
 }

@@ -75,6 +75,7 @@ impl Latency {
                 let enough = TROUBLE_TWICE * (spared_s / FADE_S).exp();
                 self.set_trouble(self.trouble(now).max(enough), now);
             }
+            Outcome::Abandoned(waited) => self.waited(waited, now),
             Outcome::Unknown => {}
         }
     }
@@ -122,6 +123,16 @@ impl Latency {
             }
         };
         self.estimate.store(Word::at(value, now).pack(), Ordering::Relaxed);
+    }
+
+    /// It takes longer than this, or as long as was known: what nobody waits for to the end would
+    /// otherwise fade, and an instance that is frozen would look faster and faster.
+    fn waited(&self, waited: Duration, now: Time) {
+        let known_us = self.estimate_us(now).unwrap_or(0.0);
+        match waited.as_secs_f32() * 1e6 > known_us {
+            true => self.sample(waited, now),
+            false => self.hold(now),
+        }
     }
 
     /// What is known is as good as if it were learned now.
@@ -239,6 +250,18 @@ mod tests {
         assert_eq!(latency.estimate_us(at_s(10.1)), None);
         latency.learn(answered(5), at_s(10.1));
         near(estimate_ms(&latency, 10.1), 5.0);
+    }
+
+    #[test]
+    fn what_nobody_waited_for_to_the_end_took_at_least_as_long() {
+        let latency = Latency::default();
+        let abandoned = |ms| Outcome::Abandoned(Duration::from_millis(ms));
+        latency.learn(answered(10), at_s(0.0));
+        latency.learn(abandoned(3), at_s(8.0));
+        near(estimate_ms(&latency, 8.0), 10.0);
+        latency.learn(abandoned(2000), at_s(8.0));
+        near(estimate_ms(&latency, 8.0), 20.0);
+        near(latency.surcharge(at_s(8.0)), 1.0);
     }
 
     #[test]

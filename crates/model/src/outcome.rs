@@ -19,7 +19,10 @@ pub enum Outcome {
     },
     /// It did not answer: refused, unreachable, reset, malformed or too late.
     Failed,
-    /// Nothing that says anything about it, such as a client that went.
+    /// It had not answered after so long, when the client went or somebody else had answered: it
+    /// takes at least that long, and nobody knows more.
+    Abandoned(Duration),
+    /// Nothing that says anything about it.
     Unknown,
 }
 

@@ -9,6 +9,8 @@ use super::{PARALLEL, SERVICE_TIME, Scenario, Waiting};
 pub(super) const PAUSE_EVERY_NS: u64 = 5_000_000_000;
 /// How long it stands still.
 const PAUSE_NS: u64 = 200_000_000;
+/// Later than any experiment, and no sum of two of them overflows.
+const FOR_EVER_NS: u64 = u64::MAX / 4;
 /// How many times longer a slow one takes, and a cold one at first.
 const SLOWER: f64 = 5.0;
 /// Until a cold one is warm.
@@ -35,6 +37,7 @@ enum Habit {
     Slow,
     Failing,
     Pausing,
+    Frozen,
     Cold { since_ns: u64 },
 }
 
@@ -67,6 +70,7 @@ impl Plant {
             Scenario::Slow => Habit::Slow,
             Scenario::Failing => Habit::Failing,
             Scenario::Pausing => Habit::Pausing,
+            Scenario::Frozen => Habit::Frozen,
         };
         Self::new(habit)
     }
@@ -83,7 +87,7 @@ impl Plant {
     pub(super) fn kind(&self) -> Kind {
         match self.habit {
             Habit::Sound => Kind::Sound,
-            Habit::Slow | Habit::Failing | Habit::Pausing => Kind::Odd,
+            Habit::Slow | Habit::Failing | Habit::Pausing | Habit::Frozen => Kind::Odd,
             Habit::Cold { .. } => Kind::New,
         }
     }
@@ -93,7 +97,7 @@ impl Plant {
         let mean_ns = SERVICE_TIME.as_secs_f64() * 1e9;
         let takes_ns = (SIGMA * normal(rng) - SIGMA * SIGMA / 2.0).exp() * mean_ns;
         let (fails, takes_ns) = match self.habit {
-            Habit::Sound | Habit::Pausing => (false, takes_ns),
+            Habit::Sound | Habit::Pausing | Habit::Frozen => (false, takes_ns),
             Habit::Slow => (false, takes_ns * SLOWER),
             Habit::Failing => (true, FAILS_AFTER_NS),
             Habit::Cold { since_ns } => {
@@ -146,6 +150,11 @@ impl Plant {
     pub(super) fn pause(&mut self, now_ns: u64) {
         self.paused_until_ns = now_ns + PAUSE_NS;
         self.stood_ns += PAUSE_NS;
+    }
+
+    pub(super) fn freeze(&mut self) {
+        self.paused_until_ns = FOR_EVER_NS;
+        self.stood_ns += FOR_EVER_NS;
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::plant::Kind;
-use super::{WARM_UP, whole_ns};
+use super::{CLIENT_TIMEOUT, WARM_UP, whole_ns};
 
 /// What clients got and instances did, after [`WARM_UP`].
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +13,8 @@ pub struct Report {
     pub requests: u64,
     /// The part of them that failed, or that their client gave up on.
     pub failed: f64,
-    /// How long half of the answered ones took at most; none if none was answered.
+    /// How long half of those that were answered well, or given up, took at most; none if there is
+    /// none. Giving up takes [`CLIENT_TIMEOUT`].
     pub p50: Option<Duration>,
     /// 99 %.
     pub p99: Option<Duration>,
@@ -58,6 +59,12 @@ impl Tally {
 
     pub(super) fn failed(&mut self, began_ns: u64) {
         self.failed += u64::from(counts(began_ns));
+    }
+
+    /// It took its client so long to give up, and would have taken longer.
+    pub(super) fn given_up(&mut self, began_ns: u64) {
+        self.failed(began_ns);
+        self.answered(began_ns, CLIENT_TIMEOUT);
     }
 
     pub(super) fn answered(&mut self, began_ns: u64, took: Duration) {

@@ -38,7 +38,7 @@ enum What {
 #[derive(Debug, Args)]
 struct Balance {
     /// What is the matter with the instances, comma-separated [default: each of equal, slow,
-    /// failing, pausing, joining, overload]
+    /// failing, pausing, frozen, joining, overload]
     #[arg(long, value_delimiter = ',', value_parser = scenario, value_name = "NAME")]
     scenario: Vec<Scenario>,
     /// Only these algorithms, comma-separated, by their names in the file [default: all]
@@ -59,7 +59,8 @@ struct Balance {
 
 /// Below the tables: what the columns are.
 const LEGEND: &str = "\
-P50, P99, P99.9  how long answered requests took; 10 ms is what one takes on an idle instance
+P50, P99, P99.9  how long requests took, but for those that failed at once; one that its client gave
+                 up on took 2 s; 10 ms is what one takes on an idle instance
 FAILED           requests that failed, or that a client gave up on after 2 s
 LEAST, MOST      what one of the sound instances got, as a part of what each of them got on average
 ODD              requests that went to the instance that something is the matter with
