@@ -159,7 +159,20 @@ impl HttpOrigin {
 
     /// An origin that answers as `answer` says. Each response names the origin in `x-instance`.
     pub async fn start(name: &str, answer: impl Fn(&Ask) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), name, answer).await
+    }
+
+    /// The same at an address, such as that of one that was dropped.
+    ///
+    /// # Panics
+    ///
+    /// When somebody else has it.
+    pub async fn start_at(
+        addr: SocketAddr,
+        name: &str,
+        answer: impl Fn(&Ask) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(addr).await.expect("nobody else has the address");
         let addr = listener.local_addr().expect("a bound socket has an address");
         let tallies = Arc::new(Tallies::default());
         let stage = Stage { name: name.into(), answer, tallies: Arc::clone(&tallies) };
