@@ -76,9 +76,9 @@ fn hashes(algorithm: Algorithm) -> bool {
     matches!(algorithm.name(), "ring-hash" | "maglev" | "rendezvous")
 }
 
-/// The bars of the algorithm that is the default, in every scenario, for few instances and for more: the 99th
-/// percentile of those that look at no client is lowest, give or take a tenth, and nobody who is
-/// like the others gets less than half of what they get.
+/// The bars of the algorithm that is the default, in every scenario, for few instances and for
+/// more: the 99th percentile is the lowest of those that do not hash, give or take a tenth, and
+/// nobody who is like the others gets less than half of what they get.
 #[test]
 fn least_latency_is_the_best_or_nearly_so_whatever_is_the_matter() {
     for (scenario, instances) in
