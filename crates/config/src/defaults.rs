@@ -104,8 +104,6 @@ pub(crate) type TimeoutRequest = OrUnlimited<Period<UNLIMITED, 10, { 168 * H }>>
 pub(crate) type TimeoutTransfer = Period<M, 10, { 24 * H }>;
 /// Uploads of photos and documents pass; a disk image does not.
 pub(crate) type BodyMax = OrUnlimited<Size<{ 100 * MIB }, 0, TIB>>;
-/// Two instances failing the same request is bad luck; three is the request.
-pub(crate) type RetriesMax = Count<2, 0, 10>;
 /// What an instance bears, only its owner knows; the capacity finder can tell.
 pub(crate) type InFlightMax = OrUnlimited<Count<UNLIMITED, 1, 1_000_000>>;
 /// What lies behind all instances, such as a database, only its owner knows.
@@ -131,6 +129,25 @@ pub(crate) type TimeoutIdleInstance = Period<{ 4 * S }, 10, { 24 * H }>;
 pub(crate) type SpliceMin = OrUnlimited<Size<{ 64 * KIB }, KIB, TIB>>;
 /// Applications that keep a WebSocket open send something more often, as browsers' proxies ask for.
 pub(crate) type TimeoutTunnel = Period<H, 100, { 168 * H }>;
+
+/// Two instances failing the same request is bad luck; three is the request.
+pub(crate) type RetriesMax = Count<2, 0, 10>;
+/// Any status that is an error; those in use are 429 and 502 to 504.
+pub(crate) type RetryStatus = Count<503, 400, 599>;
+/// Only who knows how fast its instances answer can say when one is late.
+pub(crate) type RetryTimeoutTry = OrOff<Period<UNLIMITED, 10, H>>;
+/// Envoy's: another instance is free most of the time, so it need not be long.
+pub(crate) type RetryBackoffMin = Period<25, 0, M>;
+/// Envoy's. Beyond it people notice.
+pub(crate) type RetryBackoffMax = Period<250, 0, M>;
+/// A person may wait for a second; a queue of them may not wait for a minute.
+pub(crate) type RetryAfterMax = Period<S, 0, M>;
+/// Forms and most JSON; uploads are not worth the memory.
+pub(crate) type RetryBodyMax = Size<{ 64 * KIB }, 0, { 16 * MIB }>;
+/// What others allow as well: a fifth more load does not finish off who is in trouble.
+pub(crate) type RetryBudgetPercent = Count<20, 0, 100>;
+/// So that a service with little traffic has retries at all.
+pub(crate) type RetryBudgetMin = Count<3, 0, 1_000_000>;
 
 /// Every request; a sample is for those whose disk does not keep up.
 pub(crate) type AccessOneIn = Count<1, 1, 1_000_000>;

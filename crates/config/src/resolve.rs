@@ -5,6 +5,7 @@ mod across;
 mod carried;
 mod compress;
 mod limits;
+mod retry;
 mod rules;
 mod service;
 

@@ -8,6 +8,7 @@ pub(crate) mod document;
 pub(crate) mod limits;
 pub(crate) mod location;
 pub(crate) mod number;
+pub(crate) mod retry;
 pub(crate) mod rules;
 pub(crate) mod service;
 pub(crate) mod text;

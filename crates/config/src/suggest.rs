@@ -38,9 +38,15 @@ const LATER: [(&str, &str, Option<&str>, &str); 9] = [
 ];
 
 /// Keys that have moved: where, which, where to.
-const MOVED: [(&str, &str, &str); 2] = [
-    ("service.*.http", "waiting_max", "`max` in its table `queue`, which all workers share"),
-    ("service.*.http", "timeout_wait", "`timeout` in its table `queue`"),
+const MOVED: [(&str, &str, &str, &str); 3] = [
+    (
+        "service.*.http",
+        "waiting_max",
+        "queue",
+        "`max` in its table `queue`, which all workers share",
+    ),
+    ("service.*.http", "timeout_wait", "queue", "`timeout` in its table `queue`"),
+    ("service.*.http", "retries_max", "retry", "`max` in its table `retry`"),
 ];
 
 /// Words of versions to come: for which key, which.
@@ -108,9 +114,9 @@ pub(crate) fn key(root: &Value, levels: &[Level<'_>], key: &str) -> Advice {
         return Advice { hint, meant: meant.map(str::to_owned) };
     }
     let moved = MOVED.iter().find(|moved| (moved.0, moved.1) == (here.kind.as_str(), key));
-    if let Some(&(.., place)) = moved {
+    if let Some(&(_, _, table, place)) = moved {
         let service = here.path.strip_suffix(".http").unwrap_or(&here.path);
-        return said(format!("it is now {place}: see [{service}.queue]"));
+        return said(format!("it is now {place}: see [{service}.{table}]"));
     }
     let lower = key.to_ascii_lowercase().replace('-', "_");
     let meant = MEANT

@@ -36,6 +36,8 @@ pub struct Endpoint {
     /// See [`Endpoint::share`].
     share: AtomicU32,
     latency: Latency,
+    /// See [`Endpoint::rests_until`]; in milliseconds.
+    rests_until: AtomicU64,
     requests: AtomicU64,
     failures: AtomicU64,
     /// What the endpoints of its service have in common.
@@ -74,6 +76,7 @@ impl Endpoint {
             limit: AtomicU32::new(UNLIMITED),
             share: AtomicU32::new(SHARE_FULL),
             latency: Latency::default(),
+            rests_until: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             live: Arc::default(),
@@ -187,6 +190,17 @@ impl Endpoint {
     /// How fast it answers, and how much trouble there is with it.
     pub fn latency(&self) -> &Latency {
         &self.latency
+    }
+
+    /// When it wants to be asked again: it has said so with Retry-After. No request is sent again
+    /// to it before.
+    pub fn rests_until(&self) -> Time {
+        Time::from_ms(self.rests_until.load(Ordering::Relaxed))
+    }
+
+    /// It has said that it wants to be asked again at `time`; what it said before is forgotten.
+    pub fn rest_until(&self, time: Time) {
+        self.rests_until.store(time.as_ms(), Ordering::Relaxed);
     }
 
     /// Requests in flight now.

@@ -14,6 +14,7 @@ mod live;
 mod name;
 mod network;
 mod outcome;
+mod retry;
 mod rules;
 mod sample;
 mod select;
@@ -33,6 +34,7 @@ pub use live::{Line, Live};
 pub use name::{InstanceId, NameError, ServiceName};
 pub use network::{Network, NetworkError, Networks};
 pub use outcome::Outcome;
+pub use retry::{Retry, RetryBudget, RetryMethods, RetryOn};
 pub use rules::{Redirect, RedirectStatus, Rules};
 pub use select::{Ask, Select};
 pub use service::{

@@ -17,6 +17,8 @@ pub struct Live {
     turn: AtomicU64,
     /// Attempts after the first that are under way.
     retrying: AtomicU32,
+    /// What retries have cost so far.
+    spent: AtomicU64,
     /// Requests that wait for an endpoint.
     waiting: AtomicU32,
     /// Those among them that take any endpoint, and so have a place in line.
@@ -44,6 +46,7 @@ impl Default for Live {
         Self {
             turn: AtomicU64::default(),
             retrying: AtomicU32::default(),
+            spent: AtomicU64::default(),
             waiting: AtomicU32::default(),
             in_line: AtomicU32::default(),
             in_flight: AtomicU32::default(),
@@ -62,6 +65,11 @@ impl Live {
     /// Attempts after the first that are under way, over all workers.
     pub fn retrying(&self) -> &AtomicU32 {
         &self.retrying
+    }
+
+    /// What retries have cost so far, over all workers, in the measure of `balance::budget`.
+    pub fn spent(&self) -> &AtomicU64 {
+        &self.spent
     }
 
     /// Requests that wait for an endpoint, over all workers.

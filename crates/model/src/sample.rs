@@ -9,7 +9,8 @@ use http1::Location;
 use crate::{
     Algorithm, Compression, Drain, Health, HttpPolicy, Limits, Listener, ListenerLimits, Mode,
     Networks, Probe, ProxyProtocolIn, ProxyProtocolOut, QueuePolicy, Redirect, RedirectStatus,
-    Restart, Scale, Service, ServiceName, Source, UNLIMITED,
+    Restart, Retry, RetryBudget, RetryMethods, RetryOn, Scale, Service, ServiceName, Source,
+    UNLIMITED,
 };
 
 /// Longer than any test.
@@ -45,6 +46,7 @@ impl Service {
             http: HttpPolicy::unbounded(),
             limits: Limits::unbounded(),
             queue: QueuePolicy::unbounded(),
+            retry: Retry::unbounded(),
             compression: Compression::off(),
             rules: None,
         }
@@ -87,7 +89,7 @@ impl Redirect {
 }
 
 impl HttpPolicy {
-    /// No retries, and no other bound that a test would meet.
+    /// No bound that a test would meet.
     pub const fn unbounded() -> Self {
         Self {
             timeout_connect: NEVER,
@@ -96,7 +98,6 @@ impl HttpPolicy {
             timeout_request: None,
             timeout_body: NEVER,
             body_bytes_max: u64::MAX,
-            retries_max: 0,
             idle_max: usize::MAX,
             connection_requests_max: u64::MAX,
             connection_age_max: None,
@@ -106,6 +107,23 @@ impl HttpPolicy {
             adds_forwarded: false,
             adds_via: false,
             keepalive: None,
+        }
+    }
+}
+
+impl Retry {
+    /// No retries; with some, those of failures, at once and without a budget.
+    pub fn unbounded() -> Self {
+        Self {
+            retries_max: 0,
+            on: RetryOn::failures(),
+            methods: RetryMethods::Idempotent,
+            timeout_try: None,
+            backoff_min: Duration::ZERO,
+            backoff_max: Duration::ZERO,
+            retry_after_max: NEVER,
+            body_bytes_max: 0,
+            budget: RetryBudget { percent: 100, min: u32::MAX },
         }
     }
 }

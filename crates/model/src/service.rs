@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{
-    Algorithm, Compression, Limits, Mode, ProxyProtocolOut, QueuePolicy, Rules, ServiceName,
+    Algorithm, Compression, Limits, Mode, ProxyProtocolOut, QueuePolicy, Retry, Rules, ServiceName,
 };
 
 /// A named set of interchangeable instances, and its policies.
@@ -39,6 +39,8 @@ pub struct Service {
     pub limits: Limits,
     /// What becomes of requests that it does not take now.
     pub queue: QueuePolicy,
+    /// When one is sent again.
+    pub retry: Retry,
     /// Which of its responses are compressed.
     pub compression: Compression,
     /// What is changed on the way to it and back; none if nothing is.
@@ -163,9 +165,6 @@ pub struct HttpPolicy {
     pub timeout_body: Duration,
     /// Bytes of a request body. Beyond: 413.
     pub body_bytes_max: u64,
-    /// Further endpoints tried after the first, when the request may be repeated. Never more than
-    /// the pool has.
-    pub retries_max: u32,
     /// Idle connections kept per instance and worker. Beyond: closed after use.
     pub idle_max: usize,
     /// Requests over one connection to an instance. At the limit: closed after it.

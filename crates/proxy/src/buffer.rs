@@ -22,20 +22,30 @@ thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Bytes that were read and not yet used: `bytes[start..end]`. Without any, it has no memory.
+/// Where nothing is kept.
+const NOTHING: usize = usize::MAX;
+
+/// Bytes that were read and not yet used: `bytes[start..end]`. Without any, it has no memory,
+/// unless it keeps those that were used.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    /// Not empty unless there is nothing unread.
+    /// Not empty unless there is nothing unread and nothing kept.
     bytes: Vec<u8>,
     start: usize,
     end: usize,
     bytes_max: usize,
+    /// Where the bytes begin that are kept although they are used.
+    kept: usize,
+    /// What may be there beyond `bytes_max` while bytes are kept.
+    kept_bytes_max: usize,
 }
 
 impl Buffer {
     /// An empty buffer. It holds `bytes_max` bytes at most, and at least one read.
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes: Vec::new(), start: 0, end: 0, bytes_max: bytes_max.max(READ_BYTES) }
+        let bytes_max = bytes_max.max(READ_BYTES);
+        let bytes = Vec::new();
+        Self { bytes, start: 0, end: 0, bytes_max, kept: NOTHING, kept_bytes_max: 0 }
     }
 
     pub(crate) fn unread(&self) -> &[u8] {
@@ -47,15 +57,43 @@ impl Buffer {
     }
 
     pub(crate) fn consume(&mut self, bytes: usize) {
-        self.start = (self.start + bytes).min(self.end);
-        if self.is_empty() {
+        self.start = self.start.saturating_add(bytes).min(self.end);
+        if self.is_empty() && !self.keeps() {
             self.clear();
+        }
+    }
+
+    /// From now on bytes that are used are kept, until they are more than `bytes_max` and what a
+    /// head may have. Costs nothing but that the memory is not free for others.
+    pub(crate) fn keep(&mut self, bytes_max: usize) {
+        (self.kept, self.kept_bytes_max) = (self.start, bytes_max);
+    }
+
+    /// Whether all bytes are there since [`Buffer::keep`].
+    pub(crate) fn keeps(&self) -> bool {
+        self.kept != NOTHING
+    }
+
+    /// Makes the bytes that are kept unread again. Whether there were any to be kept.
+    pub(crate) fn take_back(&mut self) -> bool {
+        let is_kept = self.keeps();
+        if is_kept {
+            self.start = std::mem::replace(&mut self.kept, NOTHING);
+        }
+        is_kept
+    }
+
+    /// Bytes that are used are forgotten again.
+    pub(crate) fn let_go(&mut self) {
+        if self.keeps() {
+            self.kept = NOTHING;
+            self.consume(0);
         }
     }
 
     /// Forgets all bytes.
     pub(crate) fn clear(&mut self) {
-        (self.start, self.end) = (0, 0);
+        (self.start, self.end, self.kept) = (0, 0, NOTHING);
         if !self.bytes.is_empty() {
             give_back(std::mem::take(&mut self.bytes));
         }
@@ -103,6 +141,14 @@ impl Buffer {
     }
 
     fn make_room(&mut self) -> io::Result<()> {
+        if self.keeps() {
+            let bytes_max = self.bytes_max.saturating_add(self.kept_bytes_max);
+            if self.bytes.len() < bytes_max {
+                self.bytes.resize((self.bytes.len() * 2).min(bytes_max), 0);
+                return Ok(());
+            }
+            self.kept = NOTHING;
+        }
         if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
@@ -170,6 +216,35 @@ mod tests {
         buffer.consume(usize::MAX);
         assert_eq!(fill(&mut buffer).await.unwrap(), 0);
         assert!(buffer.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_there_again_unless_it_was_too_much() {
+        let input: Vec<u8> = (0..=255).cycle().take(READ_BYTES * 4).collect();
+        let mut stream = input.as_slice();
+        let mut buffer = Buffer::new(READ_BYTES);
+        let mut fill =
+            async |buffer: &mut Buffer| poll_fn(|cx| buffer.poll_fill(cx, &mut stream)).await;
+        assert_eq!(fill(&mut buffer).await.unwrap(), READ_BYTES);
+        buffer.consume(10);
+        buffer.keep(READ_BYTES);
+        buffer.consume(usize::MAX);
+        assert!(buffer.is_empty() && buffer.keeps());
+        assert_eq!(fill(&mut buffer).await.unwrap(), READ_BYTES);
+        buffer.consume(5);
+        assert!(buffer.take_back() && !buffer.take_back());
+        assert!(buffer.unread() == &input[10..READ_BYTES * 2]);
+        buffer.keep(READ_BYTES);
+        buffer.consume(READ_BYTES * 2 - 20);
+        assert_eq!(buffer.unread().len(), 10);
+        assert_eq!(fill(&mut buffer).await.unwrap(), READ_BYTES * 2 - 10);
+        assert!(!buffer.keeps());
+        assert!(buffer.unread() == &input[READ_BYTES * 2 - 10..READ_BYTES * 4 - 10]);
+        buffer.let_go();
+        buffer.keep(READ_BYTES);
+        buffer.consume(usize::MAX);
+        buffer.let_go();
+        assert!(buffer.is_empty() && buffer.bytes.capacity() == 0);
     }
 
     #[tokio::test]

@@ -279,6 +279,13 @@ impl<C: Stream> Client<C> {
         }
     }
 
+    /// Puts the head, and what was used of the body, back onto the input if they were kept.
+    pub(crate) fn take_back(&mut self) {
+        if self.input.take_back() {
+            self.has_head = true;
+        }
+    }
+
     /// Whether the head stays in the buffer until the request is answered. Behind one with a body,
     /// or with a switch of protocols, the buffer is used for what follows.
     pub(crate) fn keeps_head(&self) -> bool {

@@ -8,11 +8,12 @@ use model::{HttpPolicy, InFlight, Outcome};
 
 use crate::client::Client;
 use crate::encode::coding_for;
-use crate::error::{Blame, Error, Retry};
+use crate::error::{Blame, Error};
 use crate::exchange::{Asked, Exchanged, Failure};
 use crate::forward::Attempt;
 use crate::phase::Phase;
 use crate::record::Record;
+use crate::retry::{Tries, again};
 use crate::snapshot::{InService, Place};
 use crate::stream::Stream;
 use crate::wait::wait;
@@ -37,7 +38,7 @@ where
         coding: coding_for(client, &place.pool().service.compression),
         wants_first_byte: worker.has_access_log(),
     };
-    let HttpPolicy { body_bytes_max, retries_max, timeout_request, .. } = place.pool().service.http;
+    let HttpPolicy { body_bytes_max, timeout_request, .. } = place.pool().service.http;
     if let Some(timeout) = timeout_request {
         client.deadline.cap(timeout);
     }
@@ -45,38 +46,37 @@ where
         return Err(Failure { error: Error::BodyTooLarge, is_answered: false });
     }
     let _in_service = InService::begin(place, worker.number);
-    let mut tried = Vec::new();
-    let mut failed: Option<(Failure, Phase)> = None;
+    let mut tries = Tries::of(client, &place.pool().service.retry);
+    let picked = pick(client, worker, place, &tries.tried, record).await;
+    let mut begun = picked.map_err(|error| Failure { error, is_answered: false })?;
     loop {
-        let begun = match pick(client, worker, place, &tried, record).await {
-            Ok(begun) => begun,
-            Err(error) => {
-                let Some((failure, phase)) = failed.filter(|_| !error.ends_request()) else {
-                    return Err(Failure { error, is_answered: false });
-                };
-                record.phase = phase;
-                return Err(failure);
-            }
-        };
-        if record.attempts > 0 {
-            place.series().worker(worker.number).retry();
-        }
         record.attempts += 1;
         record.instance = Some(begun.endpoint().id.clone());
-        let attempt = Attempt { worker, place, begun: &begun, asked };
-        let failure = match attempt.forward(client, record).await {
+        let attempt = Attempt { worker, place, begun: &begun, asked, tries: &tries };
+        let result = attempt.forward(client, record).await;
+        match result {
             Ok(exchanged) => {
-                begun.observe(answered(record), worker.now());
-                return Ok(exchanged);
+                let outcome = answered(record, &tries);
+                begun.observe(outcome, worker.now());
+                if !tries.has_next() {
+                    tries.succeeded(outcome);
+                    client.input.let_go();
+                    return Ok(exchanged);
+                }
             }
-            Err(failure) => failure,
-        };
-        blame(worker, &begun, failure.error);
-        if record.attempts > retries_max || !may_retry(client, failure) {
-            return Err(failure);
+            Err(failure) => {
+                blame(worker, &begun, failure.error);
+                let policy = &place.pool().service.retry;
+                if !tries.has_next() && !tries.fail(policy, client, failure, record.phase) {
+                    client.input.let_go();
+                    return Err(failure);
+                }
+            }
         }
-        tried.push(begun.endpoint().key);
-        failed = Some((failure, record.phase));
+        tries.tried.push(begun.endpoint().key);
+        drop(begun);
+        // Apart, so that the retries of a few do not make every connection larger.
+        begun = Box::pin(again(client, worker, place, &mut tries, record)).await?;
     }
 }
 
@@ -118,16 +118,6 @@ pub(crate) fn blame(worker: &Worker, begun: &InFlight, error: Error) {
 }
 
 /// What an instance made of a request that it answered.
-fn answered(record: &Record) -> Outcome {
-    Outcome::of(record.status, None, None)
-}
-
-/// Nothing was sent to the client, the request is still whole, and repeating it is safe.
-fn may_retry<C>(client: &Client<C>, failure: Failure) -> bool {
-    let is_safe = match failure.error.retry() {
-        Retry::Never => false,
-        Retry::Idempotent => client.head.method().is_idempotent(),
-        Retry::Always => true,
-    };
-    is_safe && !failure.is_answered && client.has_head
+fn answered(record: &Record, tries: &Tries) -> Outcome {
+    Outcome::of(record.status, tries.rest.take(), None)
 }

@@ -2,6 +2,7 @@
 //! It decides nothing else; sending the answer is `reply`'s.
 
 use http1::Refusal;
+use telemetry::RetryReason;
 
 use crate::timers::Why;
 
@@ -11,17 +12,6 @@ pub(crate) enum Blame {
     Client,
     Instance,
     Herder,
-}
-
-/// When a request that failed this way may go to another endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Retry {
-    /// Not at all.
-    Never,
-    /// If doing it twice is as good as once: the instance may have acted on it.
-    Idempotent,
-    /// Any request: the instance has not seen it.
-    Always,
 }
 
 /// What went wrong.
@@ -62,7 +52,8 @@ struct Row {
     blame: Blame,
     /// 0: the client gets no answer, because it is gone or has half of one already.
     status: u16,
-    retry: Retry,
+    /// As what it is retried; never if as nothing.
+    retry: Option<RetryReason>,
 }
 
 /// The labels of all errors: the label of a metric and the `Herder-Error` header of an answer.
@@ -103,38 +94,38 @@ pub const ERROR_LABELS: &[&str] = &[
 impl Error {
     fn row(self) -> Row {
         use Blame::{Client, Herder, Instance};
-        use Retry::{Always, Idempotent, Never};
+        use RetryReason::{ConnectFailure, Reset, Timeout};
         let (label, blame, status, retry) = match self {
-            Error::BadProxyHeader => ("bad_proxy_header", Client, 0, Never),
-            Error::TooManyConnections => ("too_many_connections", Client, 0, Never),
+            Error::BadProxyHeader => ("bad_proxy_header", Client, 0, None),
+            Error::TooManyConnections => ("too_many_connections", Client, 0, None),
             Error::Malformed(refusal) => {
                 let (label, status) = refused(refusal);
-                (label, Client, status, Never)
+                (label, Client, status, None)
             }
-            Error::SlowHead => ("slow_head", Client, 408, Never),
-            Error::SlowBody => ("slow_body", Client, 408, Never),
-            Error::BodyTooLarge => ("body_too_large", Client, 413, Never),
-            Error::ClientGone => ("client_gone", Client, 0, Never),
-            Error::SlowClient => ("slow_client", Client, 0, Never),
-            Error::NoRoute => ("no_route", Client, 404, Never),
-            Error::RewriteFailed => ("rewrite_failed", Herder, 500, Never),
-            Error::NoInstance => ("no_instance", Herder, 503, Never),
-            Error::AllBusy => ("all_busy", Herder, 503, Never),
-            Error::TooManyWaiting => ("too_many_waiting", Herder, 503, Never),
-            Error::Overloaded => ("overloaded", Herder, 503, Never),
-            Error::TooLate => ("too_late", Herder, 503, Never),
-            Error::ConnectRefused => ("connect_refused", Instance, 502, Always),
-            Error::ConnectTimeout => ("connect_timeout", Instance, 504, Always),
-            Error::ConnectFailed => ("connect_failed", Herder, 503, Always),
-            Error::InstanceReset => ("instance_reset", Instance, 502, Idempotent),
-            Error::BadResponse(_) => ("bad_response", Instance, 502, Never),
-            Error::ResponseTimeout => ("response_timeout", Instance, 504, Never),
-            Error::ResponseTruncated => ("response_truncated", Instance, 0, Never),
-            Error::BodyTimeout => ("body_timeout", Instance, 0, Never),
-            Error::TunnelBroken => ("tunnel_broken", Instance, 0, Never),
-            Error::TunnelIdle => ("tunnel_idle", Herder, 0, Never),
-            Error::RequestTimeout => ("request_timeout", Herder, 504, Never),
-            Error::Stopped => ("stopped", Herder, 503, Never),
+            Error::SlowHead => ("slow_head", Client, 408, None),
+            Error::SlowBody => ("slow_body", Client, 408, None),
+            Error::BodyTooLarge => ("body_too_large", Client, 413, None),
+            Error::ClientGone => ("client_gone", Client, 0, None),
+            Error::SlowClient => ("slow_client", Client, 0, None),
+            Error::NoRoute => ("no_route", Client, 404, None),
+            Error::RewriteFailed => ("rewrite_failed", Herder, 500, None),
+            Error::NoInstance => ("no_instance", Herder, 503, None),
+            Error::AllBusy => ("all_busy", Herder, 503, None),
+            Error::TooManyWaiting => ("too_many_waiting", Herder, 503, None),
+            Error::Overloaded => ("overloaded", Herder, 503, None),
+            Error::TooLate => ("too_late", Herder, 503, None),
+            Error::ConnectRefused => ("connect_refused", Instance, 502, Some(ConnectFailure)),
+            Error::ConnectTimeout => ("connect_timeout", Instance, 504, Some(ConnectFailure)),
+            Error::ConnectFailed => ("connect_failed", Herder, 503, Some(ConnectFailure)),
+            Error::InstanceReset => ("instance_reset", Instance, 502, Some(Reset)),
+            Error::BadResponse(_) => ("bad_response", Instance, 502, None),
+            Error::ResponseTimeout => ("response_timeout", Instance, 504, Some(Timeout)),
+            Error::ResponseTruncated => ("response_truncated", Instance, 0, None),
+            Error::BodyTimeout => ("body_timeout", Instance, 0, None),
+            Error::TunnelBroken => ("tunnel_broken", Instance, 0, Some(Reset)),
+            Error::TunnelIdle => ("tunnel_idle", Herder, 0, None),
+            Error::RequestTimeout => ("request_timeout", Herder, 504, None),
+            Error::Stopped => ("stopped", Herder, 503, None),
         };
         Row { label, blame, status, retry }
     }
@@ -169,7 +160,8 @@ impl Error {
         self.row().status
     }
 
-    pub(crate) fn retry(self) -> Retry {
+    /// As what a request that failed this way is sent again, if the service's policy has it.
+    pub(crate) fn retry(self) -> Option<RetryReason> {
         self.row().retry
     }
 
@@ -318,7 +310,7 @@ mod tests {
     fn every_status_has_a_reason_and_only_instances_are_retried() {
         for error in ALL {
             assert!(error.status() == 0 || !reason(error.status()).is_empty(), "{error:?}");
-            assert!(error.retry() == Retry::Never || error.blame() != Blame::Client, "{error:?}");
+            assert!(error.retry().is_none() || error.blame() != Blame::Client, "{error:?}");
             assert!(!error.text().is_empty());
         }
     }

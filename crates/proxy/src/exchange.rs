@@ -2,6 +2,7 @@
 //! Both directions at once, so that an early response or a streaming one is never held back.
 
 pub(crate) mod patience;
+mod refused;
 
 use std::future::poll_fn;
 use std::io;
@@ -20,6 +21,7 @@ use crate::discard::is_small;
 use crate::encode::{self, Encoding};
 use crate::error::Error;
 use crate::exchange::patience::{Late, Party, Patience};
+use crate::forward::Attempt;
 use crate::idle::{Link, RESPONSE_HEAD_BYTES_MAX};
 use crate::phase::Phase;
 use crate::pump::{Broken, Frames, Pump, Waits};
@@ -41,6 +43,8 @@ pub(crate) struct Exchange<'a, C> {
     pub(crate) down: &'a mut Pump,
     pub(crate) head: &'a mut ResponseHead,
     pub(crate) patience: Patience<'a>,
+    /// Says whether another try is begun instead.
+    pub(crate) attempt: &'a Attempt<'a>,
     pub(crate) asked: Asked,
     /// The response's body, if it is compressed on its way.
     pub(crate) encoding: Option<Box<Encoding>>,
@@ -105,6 +109,8 @@ enum State {
     Head,
     /// The response body.
     Body { keeps_client: bool, keeps_link: bool, began_at: Option<Instant> },
+    /// The response is thrown away, and the client has got nothing of it.
+    Refused { keeps_link: bool },
 }
 
 /// How far the request is on its way.
@@ -136,6 +142,13 @@ impl<C: Stream> Exchange<'_, C> {
                 match self.patience.judge(cx, party) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Late::Ask) => self.ask(),
+                    Poll::Ready(Late::Try) if !self.attempt.gives_up(self.client_in) => {
+                        self.patience.wait_longer();
+                    }
+                    Poll::Ready(Late::Try) => {
+                        let error = Error::ResponseTimeout;
+                        return Poll::Ready(Err(self.failure(state, sent, error)));
+                    }
                     Poll::Ready(Late::Fail(error)) => {
                         return Poll::Ready(Err(self.failure(state, sent, error)));
                     }
@@ -147,7 +160,7 @@ impl<C: Stream> Exchange<'_, C> {
 
     fn failure(&mut self, state: State, sent: Sent, error: Error) -> Failure {
         *self.phase = match (state, sent) {
-            (State::Body { .. }, _) => Phase::Body,
+            (State::Body { .. } | State::Refused { .. }, _) => Phase::Body,
             (State::Head, Sent::Partly) => Phase::Request,
             (State::Head, Sent::All | Sent::Stuck) => Phase::Response,
         };
@@ -176,8 +189,12 @@ impl<C: Stream> Exchange<'_, C> {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        let State::Body { keeps_client, keeps_link, began_at } = *state else {
-            return Poll::Pending;
+        let (keeps_client, keeps_link, began_at) = match *state {
+            State::Head => return Poll::Pending,
+            State::Refused { keeps_link } => (false, keeps_link, None),
+            State::Body { keeps_client, keeps_link, began_at } => {
+                (keeps_client, keeps_link, began_at)
+            }
         };
         let Link { input, stream, .. } = &mut *self.link;
         let moved = match &mut self.encoding {
@@ -298,6 +315,12 @@ impl<C: Stream> Exchange<'_, C> {
         if self.head.status() == 101 {
             return self.begin_tunnel();
         }
+        if !self.service.retry.on.statuses.is_empty()
+            && self.attempt.refuses(self.head, &self.link.input, self.client_in)
+        {
+            return Ok(self.refuse());
+        }
+        self.client_in.let_go();
         let framing = self.head.framing(self.asked.method);
         let (content, encoding) = match self.service.compression.is_on {
             true => {
@@ -355,7 +378,7 @@ impl<C: Stream> Exchange<'_, C> {
     fn party(&self, state: State, sent: Sent) -> Party {
         match (state, sent) {
             (State::Body { .. }, _) if self.down.waits == Waits::Write => Party::ClientTakes,
-            (State::Body { .. }, _) => Party::InstanceBody,
+            (State::Body { .. } | State::Refused { .. }, _) => Party::InstanceBody,
             (State::Head, Sent::Partly) if self.up.waits == Waits::Read => {
                 match self.awaits_ask() {
                     true => Party::InstanceAsks,

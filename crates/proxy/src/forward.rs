@@ -16,6 +16,7 @@ use crate::idle::{ANYBODY, Link, Parking};
 use crate::phase::Phase;
 use crate::pump::{Broken, Frames, Pump};
 use crate::record::Record;
+use crate::retry::Tries;
 use crate::rules::Ruled;
 use crate::snapshot::Place;
 use crate::stream::Stream;
@@ -28,6 +29,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) place: &'a Place,
     pub(crate) begun: &'a InFlight,
     pub(crate) asked: Asked,
+    pub(crate) tries: &'a Tries,
 }
 
 impl Attempt<'_> {
@@ -134,7 +136,11 @@ impl Attempt<'_> {
         let policy = &service.http;
         let mut up = Pump::new(std::mem::take(&mut client.up_out));
         let mut down = Pump::new(std::mem::take(&mut client.down_out));
-        up.splice_from(policy.splice_bytes_min);
+        if self.tries.keeps_body {
+            client.input.keep(service.retry.body_bytes_max);
+        } else {
+            up.splice_from(policy.splice_bytes_min);
+        }
         down.splice_from(policy.splice_bytes_min);
         client.response.clear();
         if link.greeting != ProxyProtocolOut::Off {
@@ -157,7 +163,8 @@ impl Attempt<'_> {
                     up: &mut up,
                     down: &mut down,
                     head: &mut client.response,
-                    patience: Patience::new(&client.deadline, &client.listener.limits, policy),
+                    patience: Patience::new(&client.deadline, &client.listener.limits, service),
+                    attempt: self,
                     asked: self.asked,
                     encoding: None,
                     service,

@@ -25,6 +25,7 @@ mod pump;
 mod record;
 mod redirect;
 mod reply;
+mod retry;
 mod route;
 mod rules;
 mod serve;

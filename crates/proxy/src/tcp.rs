@@ -11,9 +11,11 @@ use crate::client::Client;
 use crate::connect::{connect, introduce};
 use crate::dispatch::{blame, pick};
 use crate::error::Error;
+use crate::exchange::Failure;
 use crate::idle::Link;
 use crate::phase::Phase;
 use crate::record::Record;
+use crate::retry::{Tries, again};
 use crate::snapshot::{InService, Place};
 use crate::tunnel::{Carried, Ended, Tunnel};
 use crate::worker::Worker;
@@ -45,61 +47,66 @@ async fn carry_to_any(
     place: &mut Place,
     record: &mut Record,
 ) -> Option<Error> {
-    let mut tried = Vec::new();
-    loop {
-        let reached = reach(client, worker, place, record, &mut tried).await;
-        record.reached();
-        let (begun, mut link) = match reached {
-            Ok(reached) => reached,
-            Err(error) => return Some(error),
-        };
-        record.phase = Phase::Tunnel;
-        let carried = tunnel(client, &mut link, place).await;
-        record.bytes_in += carried.bytes_up;
-        record.bytes_out += carried.bytes_down;
-        let is_untouched = carried.bytes_up + carried.bytes_down == 0;
-        let retries_max = place.pool().service.http.retries_max;
-        if carried.ended != Ended::LinkBroke || !is_untouched || record.attempts > retries_max {
-            return carried.error(client.deadline.why());
+    let mut tries = Tries::of_connection(&place.pool().service.retry);
+    let mut begun = match pick(client, worker, place, &tries.tried, record).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            record.reached();
+            return Some(error);
         }
-        begun.observe(Outcome::Failed, worker.now());
-        tried.push(begun.endpoint().key);
+    };
+    loop {
+        record.attempts += 1;
+        record.instance = Some(begun.endpoint().id.clone());
+        let reached = reach(client, worker, place, &begun, record).await;
+        record.reached();
+        let error = match reached {
+            Err(error) => {
+                blame(worker, &begun, error);
+                error
+            }
+            Ok(mut link) => {
+                record.phase = Phase::Tunnel;
+                let carried = tunnel(client, &mut link, place).await;
+                record.bytes_in += carried.bytes_up;
+                record.bytes_out += carried.bytes_down;
+                let is_untouched = carried.bytes_up + carried.bytes_down == 0;
+                let error = carried.error(client.deadline.why());
+                let Some(error) =
+                    error.filter(|_| carried.ended == Ended::LinkBroke && is_untouched)
+                else {
+                    tries.succeeded(Outcome::Answered(None));
+                    return error;
+                };
+                begun.observe(Outcome::Failed, worker.now());
+                error
+            }
+        };
+        let failure = Failure { error, is_answered: false };
+        if !tries.fail(&place.pool().service.retry, client, failure, record.phase) {
+            return Some(error);
+        }
+        tries.tried.push(begun.endpoint().key);
+        drop(begun);
+        begun = match Box::pin(again(client, worker, place, &mut tries, record)).await {
+            Ok(begun) => begun,
+            Err(failure) => return Some(failure.error),
+        };
     }
 }
 
-/// A connection to an instance that was not tried, to another one if none stands.
+/// A connection to an instance that knows who the client is, if it is to be told.
 async fn reach(
     client: &mut Client<TcpStream>,
     worker: &Worker,
-    place: &mut Place,
+    place: &Place,
+    begun: &InFlight,
     record: &mut Record,
-    tried: &mut Vec<u64>,
-) -> Result<(InFlight, Link), Error> {
-    let mut failed = None;
-    loop {
-        let begun = match pick(client, worker, place, tried, record).await {
-            Ok(begun) => begun,
-            Err(error) if error.ends_request() => return Err(error),
-            Err(error) => return Err(failed.unwrap_or(error)),
-        };
-        if record.attempts > 0 {
-            place.series().worker(worker.number).retry();
-        }
-        record.attempts += 1;
-        record.instance = Some(begun.endpoint().id.clone());
-        let error = match connect(worker, place, &begun, &client.deadline, record).await {
-            Ok(mut link) => match greet(client, &mut link).await {
-                Ok(()) => return Ok((begun, link)),
-                Err(_) => Error::InstanceReset,
-            },
-            Err(error) => error,
-        };
-        blame(worker, &begun, error);
-        if error.ends_request() || record.attempts > place.pool().service.http.retries_max {
-            return Err(error);
-        }
-        tried.push(begun.endpoint().key);
-        failed = Some(error);
+) -> Result<Link, Error> {
+    let mut link = connect(worker, place, begun, &client.deadline, record).await?;
+    match greet(client, &mut link).await {
+        Ok(()) => Ok(link),
+        Err(_) => Err(Error::InstanceReset),
     }
 }
 

@@ -290,6 +290,11 @@ impl Worker {
         self.now_ms().saturating_add(ms)
     }
 
+    /// A number from 0 to 1.
+    pub(crate) fn chance(&self) -> f64 {
+        self.rng.borrow_mut().f64()
+    }
+
     /// Whether the next request has a line in the access log even if it ends well.
     pub(crate) fn samples(&self) -> bool {
         let one_in = self.access_one_in.get();

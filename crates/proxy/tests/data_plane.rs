@@ -50,6 +50,8 @@ mod queueing;
 mod redirects;
 #[path = "data_plane/reload.rs"]
 mod reload;
+#[path = "data_plane/repeating.rs"]
+mod repeating;
 #[path = "data_plane/retries.rs"]
 mod retries;
 #[path = "data_plane/rules.rs"]

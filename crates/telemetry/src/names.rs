@@ -74,8 +74,10 @@ metrics! {
         "Bytes of response heads and bodies sent to clients.";
     ERRORS: Counter "herder_errors_total" ["service", "error"],
         "Errors that Herder answered, or that ended a connection, by label.";
-    RETRIES: Counter "herder_retries_total" ["service"],
-        "Requests sent again to another endpoint.";
+    RETRIES: Counter "herder_retries_total" ["service", "reason"],
+        "Requests sent again to another endpoint, by what had become of them.";
+    RETRIES_DENIED: Counter "herder_retry_budget_exhausted_total" ["service"],
+        "Failures passed on because the budget of retries was used up.";
     INSTANCE_CONNECTIONS: Counter "herder_instance_connections_total" ["service"],
         "Connections opened to instances.";
     INSTANCE_REUSES: Counter "herder_instance_connection_reuses_total" ["service"],

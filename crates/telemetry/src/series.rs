@@ -8,7 +8,7 @@ use model::ServiceName;
 use crate::exposition::{Exposition, Value};
 use crate::histogram::Distribution;
 use crate::names;
-use crate::shard::{STATUS_5XX, STATUS_LABELS, Shard};
+use crate::shard::{RETRY_LABELS, STATUS_5XX, STATUS_LABELS, Shard};
 use crate::timings::{Timings, TimingsSum};
 
 /// Everything counted for one service since Herder started.
@@ -58,15 +58,16 @@ impl ServiceSeries {
         &self.shards[worker]
     }
 
+    /// Requests completed since Herder started.
+    pub fn requests(&self) -> u64 {
+        (0..STATUS_LABELS.len()).map(|i| self.status(i)).sum()
+    }
+
     /// What was counted since Herder started.
     pub fn snapshot(&self) -> Snapshot {
         let mut durations = Distribution::new();
         self.shards.iter().for_each(|shard| durations.add(&shard.histogram));
-        Snapshot {
-            requests: (0..STATUS_LABELS.len()).map(|i| self.status(i)).sum(),
-            errors_5xx: self.status(STATUS_5XX),
-            durations,
-        }
+        Snapshot { requests: self.requests(), errors_5xx: self.status(STATUS_5XX), durations }
     }
 
     /// The summary of [`ServiceSeries::snapshot`]. For the recent past, see [`crate::Recent`].
@@ -84,6 +85,10 @@ impl ServiceSeries {
         for (i, status) in STATUS_LABELS.iter().enumerate() {
             to.add(&names::REQUESTS, &[service, status], Value::Count(self.status(i)));
         }
+        for (i, reason) in RETRY_LABELS.iter().enumerate() {
+            let count = self.shards.iter().map(|shard| shard.retries[i].get()).sum();
+            to.add(&names::RETRIES, &[service, reason], Value::Count(count));
+        }
         for (label, count) in self.errors() {
             to.add(&names::ERRORS, &[service, label], Value::Count(count));
         }
@@ -99,7 +104,7 @@ impl ServiceSeries {
             (&names::WAIT_DURATION, timings(|shard| &shard.waits)),
             (&names::RECEIVED, count(|shard| shard.bytes_in.get())),
             (&names::SENT, count(|shard| shard.bytes_out.get())),
-            (&names::RETRIES, count(|shard| shard.retries.get())),
+            (&names::RETRIES_DENIED, count(|shard| shard.retries_denied.get())),
             (&names::INSTANCE_CONNECTIONS, count(|shard| shard.connects.get())),
             (&names::INSTANCE_REUSES, count(|shard| shard.reuses.get())),
             (&names::REQUESTS_IN_FLIGHT, level(|shard| shard.in_flight.get())),

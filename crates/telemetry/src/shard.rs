@@ -13,6 +13,22 @@ pub(crate) const STATUS_LABELS: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx",
 /// Where 5xx is in it.
 pub(crate) const STATUS_5XX: usize = 5;
 
+/// The values of the label `reason` of retries, in the order of [`RetryReason`].
+pub(crate) const RETRY_LABELS: [&str; 4] = ["connect_failure", "reset", "timeout", "status"];
+
+/// Why a request was sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryReason {
+    /// No connection could be had.
+    ConnectFailure,
+    /// It ended before a response began.
+    Reset,
+    /// No response began in time.
+    Timeout,
+    /// The response had a status that the policy names.
+    Status,
+}
+
 /// One completed request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
@@ -39,7 +55,8 @@ pub struct Shard {
     pub(crate) bytes_in: Counter,
     pub(crate) bytes_out: Counter,
     pub(crate) statuses: [Counter; STATUS_LABELS.len()],
-    pub(crate) retries: Counter,
+    pub(crate) retries: [Counter; RETRY_LABELS.len()],
+    pub(crate) retries_denied: Counter,
     pub(crate) connects: Counter,
     pub(crate) reuses: Counter,
     pub(crate) durations: Timings,
@@ -60,7 +77,8 @@ impl Shard {
             bytes_in: Counter::new(),
             bytes_out: Counter::new(),
             statuses: Default::default(),
-            retries: Counter::new(),
+            retries: Default::default(),
+            retries_denied: Counter::new(),
             connects: Counter::new(),
             reuses: Counter::new(),
             durations: Timings::default(),
@@ -87,8 +105,13 @@ impl Shard {
     }
 
     /// A request was sent again, to another endpoint.
-    pub fn retry(&self) {
-        self.retries.add(1);
+    pub fn retry(&self, reason: RetryReason) {
+        self.retries[reason as usize].add(1);
+    }
+
+    /// A failure was passed on because the budget of retries was used up.
+    pub fn deny_retry(&self) {
+        self.retries_denied.add(1);
     }
 
     /// Requests began (1) or ceased (-1) to wait for an endpoint.

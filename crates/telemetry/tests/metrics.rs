@@ -99,7 +99,7 @@ fn busy() -> (Arc<Registry>, Gauges) {
         shard.begin();
         shard.record(&Sample { status: 200, duration, bytes_in: 100, bytes_out: 1000 });
         shard.error(1);
-        shard.retry();
+        shard.retry(telemetry::RetryReason::Reset);
         shard.waiting(1);
         shard.waited(duration);
         shard.connect();

@@ -67,7 +67,7 @@ fn recording_allocates_nothing() {
             shard.waiting(-1);
             shard.connect();
             shard.reuse();
-            shard.retry();
+            shard.retry(telemetry::RetryReason::Reset);
             shard.error(usize::from(i));
             shard.record(&Sample { status: i % 700, duration, bytes_in: 1, bytes_out: 2 });
             shard.end();

@@ -13,6 +13,7 @@ use crate::defaults;
 use crate::report::Report;
 use crate::resolve::compress::compression;
 use crate::resolve::limits::{limits, queue};
+use crate::resolve::retry::retry;
 use crate::resolve::rules::rules;
 use crate::schema::service as written;
 use crate::tree::{element, join};
@@ -55,6 +56,7 @@ pub(super) fn service(
         http: http(&written.http),
         limits: limits(&written.limits),
         queue: queue(&written.queue),
+        retry: retry(&path, &written.retry, report),
         compression: compression(&path, written.compress.as_ref(), report),
         rules: rules(&path, written, report),
         source,
@@ -315,7 +317,6 @@ fn http(written: &written::Http) -> HttpPolicy {
         timeout_request: written.timeout_request.limit(),
         timeout_body: written.timeout_body.get(),
         body_bytes_max: written.body_max.get(),
-        retries_max: written.retries_max.get(),
         idle_max: written.idle_max.get(),
         connection_requests_max: written.connection_requests_max.get(),
         connection_age_max: written.connection_age_max.limit(),
@@ -329,6 +330,6 @@ fn http(written: &written::Http) -> HttpPolicy {
 }
 
 /// A duration as the file would have it.
-fn text(duration: std::time::Duration) -> String {
+pub(super) fn text(duration: std::time::Duration) -> String {
     duration_text(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }

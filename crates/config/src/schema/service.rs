@@ -11,6 +11,7 @@ use crate::schema::address::Address;
 use crate::schema::compress::CompressForm;
 use crate::schema::limits::{Limits, Queue};
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
+use crate::schema::retry::Retry;
 use crate::schema::rules::{HeaderRules, Rewrite};
 use crate::schema::text::{EnvName, Filled, Form, HasDefault, Text};
 
@@ -79,6 +80,8 @@ pub(crate) struct Service {
     pub limits: Limits,
     /// What becomes of requests that no instance takes now: they wait.
     pub queue: Queue,
+    /// When a request is sent again, to another instance.
+    pub retry: Retry,
     /// Whether responses are compressed for clients that accept it: `true`, or a table that says
     /// which and how.
     #[schemars(example = true, extend("default" = false))]
@@ -308,9 +311,6 @@ pub(crate) struct Http {
     pub timeout_body: defaults::TimeoutTransfer,
     /// Size of a request body. Beyond it the answer is 413.
     pub body_max: defaults::BodyMax,
-    /// Further instances that are tried when one failed and the request may be repeated; 0 tries
-    /// none.
-    pub retries_max: defaults::RetriesMax,
     /// Idle connections kept per instance and worker. Beyond it a connection is closed after use.
     pub idle_max: defaults::IdleMax,
     /// Requests over one connection to an instance. It is closed after the last one.

@@ -12,6 +12,7 @@ use crate::schema::address::{Address, AdminBind, Bind, Ports, Range};
 use crate::schema::compress::TypeRange;
 use crate::schema::limits::HeaderName;
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
+use crate::schema::retry::MethodName;
 use crate::schema::rules::To;
 
 /// Why a text does not have the form it should have.
@@ -75,7 +76,7 @@ pub(crate) struct FormEntry {
 }
 
 /// All forms, for the checker.
-pub(crate) const FORMS: [FormEntry; 16] = [
+pub(crate) const FORMS: [FormEntry; 17] = [
     entry::<Bind>(),
     entry::<AdminBind>(),
     entry::<Ports>(),
@@ -87,6 +88,7 @@ pub(crate) const FORMS: [FormEntry; 16] = [
     entry::<PathPrefix>(),
     entry::<RouteText>(),
     entry::<ProbePath>(),
+    entry::<MethodName>(),
     entry::<To>(),
     entry::<Name>(),
     entry::<EnvName>(),

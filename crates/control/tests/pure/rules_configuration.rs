@@ -92,7 +92,7 @@ fn a_service_that_comes_back_has_its_slot_and_new_numbers() {
 fn a_reload_does_not_shorten_a_backoff_unless_it_changes_what_fails() {
     let mut rig = Rig::with(&[shop(1, 1)]);
     rig.exits("shop.1", 1);
-    assert_eq!(rig.change("shop", |shop| shop.http.retries_max = 9), [""; 0]);
+    assert_eq!(rig.change("shop", |shop| shop.retry.retries_max = 9), [""; 0]);
     assert!(rig.service("shop").backoff.is_some());
     let ordered = rig.change("shop", |shop| shop.source = command("./mended"));
     assert_eq!(ordered, ["start shop.2"]);

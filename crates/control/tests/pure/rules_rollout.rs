@@ -66,7 +66,7 @@ fn what_an_instance_is_decides_whether_it_is_replaced() {
     check("drain", |it| it.drain.timeout_drain = s(5), false);
     check("restart", |it| it.restart.crash_loop = 9, false);
     check("balance", |it| it.balance = model::Algorithm::Random, false);
-    check("http", |it| it.http.retries_max = 9, false);
+    check("http", |it| it.retry.retries_max = 9, false);
     check("routes", |it| it.routes[0].path = "/new".into(), false);
     check("max", |it| it.scale.max = 9, false);
 }

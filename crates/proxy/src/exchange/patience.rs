@@ -2,8 +2,9 @@
 //! It reads the connection's one deadline and sets it; it moves no bytes.
 
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use model::{HttpPolicy, ListenerLimits};
+use model::{HttpPolicy, ListenerLimits, Service};
 
 use crate::error::Error;
 use crate::timers::{Deadline, Why};
@@ -30,6 +31,8 @@ pub(super) enum Party {
 pub(super) enum Late {
     /// Herder asks the client for its body instead of the instance.
     Ask,
+    /// The instance does not answer in the time of one try.
+    Try,
     /// The exchange fails.
     Fail(Error),
 }
@@ -39,6 +42,8 @@ pub(crate) struct Patience<'a> {
     deadline: &'a Deadline,
     pub(super) limits: &'a ListenerLimits,
     policy: &'a HttpPolicy,
+    /// The time of one try, as long as it counts.
+    timeout_try: Option<Duration>,
     party: Option<Party>,
 }
 
@@ -46,9 +51,16 @@ impl<'a> Patience<'a> {
     pub(crate) fn new(
         deadline: &'a Deadline,
         limits: &'a ListenerLimits,
-        policy: &'a HttpPolicy,
+        service: &'a Service,
     ) -> Self {
-        Self { deadline, limits, policy, party: None }
+        let (policy, timeout_try) = (&service.http, service.retry.timeout_try);
+        Self { deadline, limits, policy, timeout_try, party: None }
+    }
+
+    /// The try at hand is the only one: it has as much time as the request.
+    pub(super) fn wait_longer(&mut self) {
+        let waited = self.timeout_try.take().unwrap_or_default();
+        self.deadline.set(self.policy.timeout_response.saturating_sub(waited));
     }
 
     /// Ready when a party took too long. Bytes that move put the deadline off, but not while an
@@ -58,9 +70,10 @@ impl<'a> Patience<'a> {
             Party::InstanceAsks => (self.policy.timeout_continue, Late::Ask),
             Party::ClientBody => (self.limits.timeout_body, Late::Fail(Error::SlowBody)),
             Party::InstanceTakes => (self.policy.timeout_body, Late::Fail(Error::ResponseTimeout)),
-            Party::InstanceHead => {
-                (self.policy.timeout_response, Late::Fail(Error::ResponseTimeout))
-            }
+            Party::InstanceHead => match self.timeout_try {
+                Some(timeout) if timeout < self.policy.timeout_response => (timeout, Late::Try),
+                _ => (self.policy.timeout_response, Late::Fail(Error::ResponseTimeout)),
+            },
             Party::InstanceBody => (self.policy.timeout_body, Late::Fail(Error::BodyTimeout)),
             Party::ClientTakes => (self.limits.timeout_idle, Late::Fail(Error::SlowClient)),
         };
@@ -84,7 +97,7 @@ impl<'a> Patience<'a> {
         match (late, self.deadline.why()) {
             (_, Why::Own) => late,
             (Late::Fail(error), why) => Late::Fail(error.or_greater(why)),
-            (Late::Ask, why) => Late::Fail(Error::RequestTimeout.or_greater(why)),
+            (Late::Ask | Late::Try, why) => Late::Fail(Error::RequestTimeout.or_greater(why)),
         }
     }
 }

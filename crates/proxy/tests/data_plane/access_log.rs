@@ -134,7 +134,7 @@ async fn who_ended_a_request_and_when_is_told() {
     let instance = Instance::start().await;
     let mut setup = logging();
     setup.queue.timeout_wait = SOON;
-    setup.policy.retries_max = 1;
+    setup.retry.retries_max = 1;
     setup.limits.timeout_body = SOON;
     let plane = setup.start();
     let get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";

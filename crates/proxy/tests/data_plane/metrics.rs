@@ -73,7 +73,7 @@ async fn errors_are_counted_under_their_labels() {
     check(&plane, "herder_refused_requests_total", r#"error="malformed_request""#, 1.0).await;
     check(&plane, "herder_requests_total", r#"service="shop",status="5xx""#, 2.0).await;
     check(&plane, "herder_instance_connections_total", r#"service="shop""#, 0.0).await;
-    check(&plane, "herder_retries_total", r#"service="shop""#, 0.0).await;
+    check(&plane, "herder_retries_total", r#"service="shop",reason="reset""#, 0.0).await;
     check(&plane, "herder_wait_duration_seconds_count", r#"service="shop""#, 2.0).await;
 }
 

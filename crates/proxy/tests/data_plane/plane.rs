@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use model::{
     Algorithm, Compression, Destination, Endpoint, HostPattern, HttpPolicy, Limits, Listener,
-    ListenerLimits, Live, Mode, Networks, Pool, ProxyProtocolOut, QueuePolicy, Redirect, Route,
-    Rules, Service, Source, Table,
+    ListenerLimits, Live, Mode, Networks, Pool, ProxyProtocolOut, QueuePolicy, Redirect, Retry,
+    Route, Rules, Service, Source, Table,
 };
 use proxy::{Proxy, Settings};
 use serde_json::Value;
@@ -26,6 +26,7 @@ pub(crate) struct Setup {
     pub(crate) policy: HttpPolicy,
     pub(crate) service_limits: Limits,
     pub(crate) queue: QueuePolicy,
+    pub(crate) retry: Retry,
     pub(crate) compression: Compression,
     pub(crate) algorithm: Algorithm,
     pub(crate) has_access_log: bool,
@@ -43,6 +44,7 @@ pub(crate) struct Plane {
     policy: HttpPolicy,
     service_limits: Limits,
     queue: QueuePolicy,
+    retry: Retry,
     compression: Compression,
     rules: Option<Box<Rules>>,
     algorithm: Algorithm,
@@ -89,7 +91,6 @@ impl Default for Setup {
                 timeout_response: PATIENCE,
                 timeout_body: PATIENCE,
                 body_bytes_max: 1 << 30,
-                retries_max: 2,
                 idle_max: 64,
                 timeout_idle: PATIENCE,
                 timeout_tunnel: PATIENCE,
@@ -101,6 +102,7 @@ impl Default for Setup {
                 timeout_wait: PATIENCE,
                 ..QueuePolicy::unbounded()
             },
+            retry: Retry { retries_max: 2, ..Retry::unbounded() },
             compression: Compression::off(),
             algorithm: Algorithm::RoundRobin,
             has_access_log: false,
@@ -138,6 +140,7 @@ impl Setup {
             policy: self.policy,
             service_limits: self.service_limits,
             queue: self.queue,
+            retry: self.retry,
             compression: self.compression,
             rules: self.rules,
             algorithm: self.algorithm,
@@ -212,6 +215,7 @@ impl Plane {
             http: self.policy,
             limits: self.service_limits,
             queue: self.queue.clone(),
+            retry: self.retry.clone(),
             compression: self.compression.clone(),
             mode: self.mode,
             proxy_protocol: self.proxy_protocol,

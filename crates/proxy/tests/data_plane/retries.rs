@@ -125,7 +125,9 @@ async fn a_refused_connection_harms_no_request_and_is_reported() {
     }
     assert_eq!(endpoints[1].failures(), 0);
     assert_eq!(good.requests(), 4);
-    plane.metric_becomes(r#"herder_retries_total{service="shop"}"#, 4.0).await;
+    plane
+        .metric_becomes(r#"herder_retries_total{service="shop",reason="connect_failure"}"#, 4.0)
+        .await;
 }
 
 #[tokio::test]
@@ -154,7 +156,7 @@ async fn an_endpoint_that_does_not_accept_in_time_is_passed_over() {
 #[tokio::test]
 async fn no_endpoint_is_tried_twice_and_no_more_than_allowed() {
     let mut setup = Setup::default();
-    setup.policy.retries_max = 2;
+    setup.retry.retries_max = 2;
     let mut origins = Vec::new();
     for _ in 0..5 {
         origins.push(resetting().await);
@@ -169,7 +171,7 @@ async fn no_endpoint_is_tried_twice_and_no_more_than_allowed() {
     assert_eq!(requests(0..5), [1, 1, 1, 0, 0]);
     assert_eq!(answer(&mut client, "GET").await, expected);
     assert_eq!(requests(0..5), [2, 1, 1, 1, 1]);
-    plane.metric_becomes(r#"herder_retries_total{service="shop"}"#, 4.0).await;
+    plane.metric_becomes(r#"herder_retries_total{service="shop",reason="reset"}"#, 4.0).await;
 }
 
 #[tokio::test]
@@ -181,7 +183,7 @@ async fn without_another_endpoint_the_first_failure_is_the_answer() {
     let expected = (502, Some("instance_reset".to_owned()));
     assert_eq!(answer(&mut plane.client().await, "GET").await, expected);
     assert_eq!((endpoints[0].requests(), endpoints[0].failures()), (1, 1));
-    plane.metric_becomes(r#"herder_retries_total{service="shop"}"#, 0.0).await;
+    plane.metric_becomes(r#"herder_retries_total{service="shop",reason="reset"}"#, 0.0).await;
 }
 
 #[tokio::test]

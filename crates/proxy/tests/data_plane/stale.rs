@@ -68,7 +68,7 @@ async fn one_that_closes_under_the_request_is_replaced_and_nobody_is_blamed() {
     tokio::join!(answered, asked);
     assert_eq!((endpoint.requests(), endpoint.failures()), (2, 0));
     assert_eq!(plane.unreachable(), [""; 0]);
-    plane.metric_becomes(r#"herder_retries_total{service="shop"}"#, 0.0).await;
+    plane.metric_becomes(r#"herder_retries_total{service="shop",reason="reset"}"#, 0.0).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,438 @@
+//! Whether a request that failed is sent again, when, and at whose expense.
+//! It moves no bytes: `dispatch` does what it says, and the budget is counted in `balance`.
+//!
+//! A failure of a connection is judged when it has happened. A response that the policy refuses,
+//! and a try that takes too long, are given up only once the next try has its endpoint and its part
+//! of the budget: `Attempt::refuses` and `Attempt::gives_up` reserve both, or the response at hand
+//! is as good as any.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use balance::budget::{self, NoBudget, Retrying, Traffic};
+use http1::{Framing, ResponseHead};
+use model::{InFlight, Outcome, Retry};
+use telemetry::RetryReason;
+
+use crate::buffer::Buffer;
+use crate::client::Client;
+use crate::dispatch::pick;
+use crate::error::Error;
+use crate::exchange::Failure;
+use crate::forward::Attempt;
+use crate::phase::Phase;
+use crate::record::Record;
+use crate::snapshot::Place;
+use crate::stream::Stream;
+use crate::worker::Worker;
+
+/// Between two looks at a budget that is used up for the moment.
+const LOOK: Duration = Duration::from_millis(4);
+
+/// What one request has tried, and what it may still try.
+pub(crate) struct Tries {
+    /// Keys of the endpoints that it must not go to again.
+    pub(crate) tried: Vec<u64>,
+    /// Tries that are left after the one at hand.
+    left: u32,
+    /// Whether it may be sent again though an instance may have seen it.
+    is_repeatable: bool,
+    has_body: bool,
+    /// Whether it has no head that is used up: it is a connection in TCP mode.
+    is_headless: bool,
+    /// Whether its body is kept until the response begins.
+    pub(crate) keeps_body: bool,
+    /// What the try at hand has failed with.
+    failed: Option<(Failure, Phase)>,
+    /// The part of the budget that the try at hand has, if it is not the first.
+    retrying: Option<Retrying>,
+    /// The next try, if the one at hand was given up for it.
+    next: Cell<Option<Box<Next>>>,
+    /// How long the instance has asked to be left alone.
+    pub(crate) rest: Cell<Option<Duration>>,
+}
+
+/// A try that can begin at once.
+struct Next {
+    begun: InFlight,
+    retrying: Retrying,
+    reason: RetryReason,
+    /// How long its endpoint wants to be left alone.
+    rest: Duration,
+}
+
+impl Tries {
+    /// Nothing tried yet.
+    pub(crate) fn of<C>(client: &Client<C>, policy: &Retry) -> Self {
+        let (head, framing) = (&client.head, client.head.framing());
+        let method = head.method_span().of(client.input.unread());
+        let is_repeatable = policy.methods.contain(head.method(), method);
+        let on = &policy.on;
+        let is_small = match framing {
+            Framing::Length(bytes) => {
+                usize::try_from(bytes).is_ok_and(|n| n <= policy.body_bytes_max)
+            }
+            _ => policy.body_bytes_max > 0,
+        };
+        let has_use = policy.retries_max > 0 && (on.reset || on.timeout || !on.statuses.is_empty());
+        Self {
+            tried: Vec::new(),
+            left: policy.retries_max,
+            is_repeatable,
+            has_body: framing != Framing::None,
+            is_headless: false,
+            keeps_body: framing != Framing::None && is_small && has_use && is_repeatable,
+            failed: None,
+            retrying: None,
+            next: Cell::new(None),
+            rest: Cell::new(None),
+        }
+    }
+
+    /// The same of a connection in TCP mode, of which no instance has had a byte when it is tried
+    /// again.
+    pub(crate) fn of_connection(policy: &Retry) -> Self {
+        Self {
+            tried: Vec::new(),
+            left: policy.retries_max,
+            is_repeatable: true,
+            has_body: false,
+            is_headless: true,
+            keeps_body: false,
+            failed: None,
+            retrying: None,
+            next: Cell::new(None),
+            rest: Cell::new(None),
+        }
+    }
+
+    /// The try at hand has an answer for the client.
+    pub(crate) fn succeeded(&self, outcome: Outcome) {
+        if let (Some(retrying), Outcome::Answered(_)) = (&self.retrying, outcome) {
+            retrying.succeeded();
+        }
+    }
+
+    /// The try at hand was given up for the next.
+    pub(crate) fn has_next(&mut self) -> bool {
+        self.next.get_mut().is_some()
+    }
+
+    /// Takes note of a failure. Whether there may be another try: nothing was sent to the client,
+    /// the request is still whole, and the policy allows it.
+    pub(crate) fn fail<C>(
+        &mut self,
+        policy: &Retry,
+        client: &Client<C>,
+        failure: Failure,
+        phase: Phase,
+    ) -> bool {
+        self.failed = Some((failure, phase));
+        let on = &policy.on;
+        let is_on = match failure.error.retry() {
+            None | Some(RetryReason::Status) => false,
+            Some(RetryReason::ConnectFailure) => on.connect_failure,
+            Some(RetryReason::Reset) => on.reset && self.is_repeatable,
+            Some(RetryReason::Timeout) => on.timeout && self.is_repeatable,
+        };
+        let is_whole = self.is_headless || client.has_head || client.input.keeps();
+        is_on && self.left > 0 && is_whole && !failure.is_answered
+    }
+
+    fn number(&self, policy: &Retry) -> u32 {
+        policy.retries_max.saturating_sub(self.left)
+    }
+}
+
+impl Attempt<'_> {
+    /// Whether a response is thrown away, because another try can have its place.
+    pub(crate) fn refuses(
+        &self,
+        head: &ResponseHead,
+        link_in: &Buffer,
+        client_in: &Buffer,
+    ) -> bool {
+        let policy = &self.place.pool().service.retry;
+        if !policy.on.statuses.contains(&head.status()) {
+            return false;
+        }
+        let said = retry_after(head, link_in.unread());
+        if let Some(rest) = said.filter(|_| matches!(head.status(), 429 | 503)) {
+            self.begun.endpoint().rest_until(self.worker.now() + rest);
+            self.tries.rest.set(said);
+        }
+        self.reserves(RetryReason::Status, client_in)
+    }
+
+    /// Whether a try that takes long is given up, because another one can begin.
+    pub(crate) fn gives_up(&self, client_in: &Buffer) -> bool {
+        self.place.pool().service.retry.on.timeout && self.reserves(RetryReason::Timeout, client_in)
+    }
+
+    /// Gets the next try all it needs, if it may be and can be.
+    fn reserves(&self, reason: RetryReason, client_in: &Buffer) -> bool {
+        let Self { worker, place, tries, .. } = self;
+        let is_whole = !tries.has_body || client_in.keeps();
+        if tries.left == 0 || !tries.is_repeatable || !is_whole {
+            return false;
+        }
+        let tried: Vec<u64> =
+            tries.tried.iter().copied().chain([self.begun.endpoint().key]).collect();
+        if !has_other(place, &tried) {
+            return false;
+        }
+        let (budget, live) = (place.pool().service.retry.budget, &place.pool().live);
+        let begin = || {
+            budget::afford(budget, live, traffic(worker, place))?;
+            let Some((begun, rest)) = choose(worker, place, &tried) else { return Ok(None) };
+            let retrying = budget::begin(budget, live, traffic(worker, place))?;
+            Ok(Some(Next { begun, retrying, reason, rest }))
+        };
+        let next = begin().unwrap_or_else(|_: NoBudget| {
+            place.series().worker(worker.number).deny_retry();
+            None
+        });
+        let is_there = next.is_some();
+        tries.next.set(next.map(Box::new));
+        is_there
+    }
+}
+
+/// Begins the next try of a request: at another endpoint, within the budget, after a pause.
+///
+/// # Errors
+/// The failure of the last try if there is no other one, and what ends the request as a whole.
+pub(crate) async fn again<C: Stream>(
+    client: &mut Client<C>,
+    worker: &Worker,
+    place: &mut Place,
+    tries: &mut Tries,
+    record: &mut Record,
+) -> Result<InFlight, Failure> {
+    let over = |error| Failure { error, is_answered: false };
+    client.take_back();
+    let next = match tries.next.take() {
+        Some(next) => *next,
+        None => find(client, worker, place, tries, record).await?,
+    };
+    let policy = &place.pool().service.retry;
+    tries.left -= 1;
+    let backoff = backoff(policy, tries.number(policy), next.reason);
+    let pause = next.rest.max(backoff.mul_f64(worker.chance()));
+    rest(client, pause).await.map_err(over)?;
+    place.series().worker(worker.number).retry(next.reason);
+    if tries.keeps_body {
+        record.bytes_in = u64::try_from(client.head.len()).unwrap_or(0);
+    }
+    tries.retrying = Some(next.retrying);
+    Ok(next.begun)
+}
+
+/// Looks for an endpoint, and waits for one, and then for the budget.
+async fn find<C: Stream>(
+    client: &mut Client<C>,
+    worker: &Worker,
+    place: &mut Place,
+    tries: &mut Tries,
+    record: &mut Record,
+) -> Result<Next, Failure> {
+    // A failure was noted before, by whoever wants another try.
+    let nothing = Failure { error: Error::NoInstance, is_answered: false };
+    let (failure, phase) = tries.failed.take().unwrap_or((nothing, record.phase));
+    // The part of the budget that a failed retry had is free for others, this one among them.
+    tries.retrying = None;
+    let reason = failure.error.retry().unwrap_or(RetryReason::Reset);
+    let spent = budget::afford(
+        place.pool().service.retry.budget,
+        &place.pool().live,
+        traffic(worker, place),
+    );
+    if spent.is_err() && has_other(place, &tries.tried) {
+        place.series().worker(worker.number).deny_retry();
+        return Err(failure);
+    }
+    let (begun, rest) = match choose(worker, place, &tries.tried) {
+        Some(chosen) => chosen,
+        None => {
+            avoid_resting(worker, place, &mut tries.tried);
+            match pick(client, worker, place, &tries.tried, record).await {
+                Ok(begun) => (begun, Duration::ZERO),
+                Err(error) if error.ends_request() => {
+                    return Err(Failure { error, is_answered: false });
+                }
+                Err(_) => {
+                    record.phase = phase;
+                    return Err(failure);
+                }
+            }
+        }
+    };
+    match enter(client, worker, place).await {
+        Ok(Some(retrying)) => Ok(Next { begun, retrying, reason, rest }),
+        Ok(None) => {
+            begun.observe(Outcome::Unknown, worker.now());
+            record.phase = phase;
+            Err(failure)
+        }
+        Err(error) => Err(Failure { error, is_answered: false }),
+    }
+}
+
+/// Waits for a part of the budget, at most as long as a back-off. None if there is none.
+pub(crate) async fn enter<C: Stream>(
+    client: &mut Client<C>,
+    worker: &Worker,
+    place: &Place,
+) -> Result<Option<Retrying>, Error> {
+    let policy = &place.pool().service.retry;
+    let since = Instant::now();
+    loop {
+        match budget::begin(policy.budget, &place.pool().live, traffic(worker, place)) {
+            Ok(retrying) => return Ok(Some(retrying)),
+            Err(NoBudget::Busy) if since.elapsed() < policy.backoff_max => {
+                rest(client, LOOK.mul_f64(1.0 - worker.chance() / 2.0)).await?;
+            }
+            Err(_) => {
+                place.series().worker(worker.number).deny_retry();
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// Another endpoint, and how long it wants to be left alone: mostly not at all, because those who
+/// asked for that are chosen only if all others did as well.
+fn choose(worker: &Worker, place: &Place, tried: &[u64]) -> Option<(InFlight, Duration)> {
+    let pool = place.pool();
+    let mut avoided = tried.to_vec();
+    avoid_resting(worker, place, &mut avoided);
+    if let Some(begun) = worker.pick(pool, &avoided) {
+        return Some((begun, Duration::ZERO));
+    }
+    let now = worker.now();
+    let resting = pool.endpoints.iter().filter(|one| !tried.contains(&one.key) && one.is_free());
+    let soonest = resting.min_by_key(|one| one.rests_until())?;
+    let rest = soonest.rests_until().since(now);
+    if rest > pool.service.retry.retry_after_max {
+        return None;
+    }
+    Some((soonest.begin()?, rest))
+}
+
+/// Adds the endpoints that want to be left alone.
+fn avoid_resting(worker: &Worker, place: &Place, tried: &mut Vec<u64>) {
+    let now = worker.now();
+    let resting = place.pool().endpoints.iter().filter(|one| one.rests_until() > now);
+    tried.extend(resting.map(|one| one.key));
+}
+
+/// Whether an endpoint that was not tried could take a request now.
+fn has_other(place: &Place, tried: &[u64]) -> bool {
+    place.pool().endpoints.iter().any(|one| one.is_free() && !tried.contains(&one.key))
+}
+
+/// What the budget of a service is measured against.
+fn traffic(worker: &Worker, place: &Place) -> Traffic {
+    let pool = place.pool();
+    let in_flight: u64 = pool.endpoints.iter().map(|one| u64::from(one.in_flight())).sum();
+    let waiting = pool.live.waiting();
+    Traffic {
+        active: in_flight + u64::from(waiting),
+        answered: place.series().requests(),
+        uptime_ms: worker.now_ms(),
+    }
+}
+
+/// The longest back-off before a retry, of which a part is drawn: (2ⁿ − 1) times the least, as in
+/// Envoy. None where it would not help: another endpoint has done nothing yet to be spared, and
+/// who has waited for a timeout has waited.
+fn backoff(policy: &Retry, number: u32, reason: RetryReason) -> Duration {
+    let helps = match reason {
+        RetryReason::ConnectFailure | RetryReason::Timeout => false,
+        RetryReason::Reset => number > 1,
+        RetryReason::Status => true,
+    };
+    if !helps {
+        return Duration::ZERO;
+    }
+    let factor = 1_u32.checked_shl(number).map_or(u32::MAX, |power| power - 1);
+    policy.backoff_min.saturating_mul(factor).min(policy.backoff_max)
+}
+
+/// Lets some time pass, unless the client goes or the time of the request is over.
+async fn rest<C: Stream>(client: &mut Client<C>, time: Duration) -> Result<(), Error> {
+    if time.is_zero() {
+        return Ok(());
+    }
+    // It passes only for a greater reason.
+    client.deadline.set(time.saturating_mul(2));
+    let mut sleep = pin!(tokio::time::sleep(time));
+    poll_fn(|cx| {
+        if sleep.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if client.poll_gone(cx).is_ready() {
+            return Poll::Ready(Err(Error::ClientGone));
+        }
+        match client.deadline.has_passed(cx) {
+            true => Poll::Ready(Err(Error::RequestTimeout.or_greater(client.deadline.why()))),
+            false => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// How long an instance asks to be left alone, in seconds: RFC 9110, 10.2.3. The other form, a
+/// date, is not read: clocks differ by more than such a pause lasts.
+fn retry_after(head: &ResponseHead, buffer: &[u8]) -> Option<Duration> {
+    let is_it = |name: &[u8]| name.eq_ignore_ascii_case(b"retry-after");
+    let field = head.fields().iter().find(|field| is_it(field.name.of(buffer)))?;
+    let text = std::str::from_utf8(field.value.of(buffer)).ok()?;
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    // Longer than any number of digits that fits is as good as for ever.
+    is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))))
+}
+
+#[cfg(test)]
+mod tests {
+    use http1::{Limits, Progress};
+
+    use super::*;
+
+    #[test]
+    fn a_back_off_doubles_up_to_its_bound_and_only_where_it_helps() {
+        let ms = Duration::from_millis;
+        let policy = Retry { backoff_min: ms(25), backoff_max: ms(250), ..Retry::unbounded() };
+        let check = |reason, expected: [u64; 5]| {
+            let found = [1, 2, 3, 4, 40].map(|number| backoff(&policy, number, reason));
+            assert_eq!(found, expected.map(ms), "{reason:?}");
+        };
+        check(RetryReason::Status, [25, 75, 175, 250, 250]);
+        check(RetryReason::Reset, [0, 75, 175, 250, 250]);
+        check(RetryReason::ConnectFailure, [0; 5]);
+        check(RetryReason::Timeout, [0; 5]);
+    }
+
+    #[test]
+    fn retry_after_is_seconds() {
+        let check = |field: &str, expected: Option<u64>| {
+            let text = format!("HTTP/1.1 503 No\r\n{field}\r\n\r\n");
+            let mut head = ResponseHead::default();
+            let limits = Limits { head_bytes_max: 1000, headers_max: 10, target_bytes_max: 0 };
+            assert_eq!(head.advance(text.as_bytes(), &limits), Ok(Progress::Complete));
+            let found = retry_after(&head, text.as_bytes());
+            assert_eq!(found, expected.map(Duration::from_secs), "{field}");
+        };
+        check("X: 1", None);
+        check("Retry-After: 2", Some(2));
+        check("retry-after:  120 ", Some(120));
+        check("Retry-After: 0", Some(0));
+        check("Retry-After: 1.5", None);
+        check("Retry-After: -1", None);
+        check("Retry-After: Fri, 31 Dec 1999 23:59:59 GMT", None);
+        check("Retry-After: 99999999999999999999999", Some(u64::from(u32::MAX)));
+    }
+}
