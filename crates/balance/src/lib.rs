@@ -8,20 +8,27 @@ mod hash;
 mod least_latency;
 mod least_request;
 mod maglev;
+mod outlier;
 mod prequal;
 pub mod queue;
 mod random;
 mod random_of_two;
 mod rendezvous;
 mod ring_hash;
+mod roster;
 mod round_robin;
 pub mod simulate;
+mod slow_start;
+mod tiered;
 
 use std::sync::Arc;
 
 use model::{Algorithm, Ask, Endpoint, InFlight, Live, SHARE_FULL, Select};
 
 pub use crate::hash::hash;
+pub use crate::outlier::{Fault, Tally, ejected_max, ejection_time, interval_faults, streak_fault};
+pub use crate::roster::{Candidate, LOAD_FULL, Panic, Standing, Tier, roster};
+pub use crate::slow_start::{ramp, ramp_limit, ramp_step};
 
 use crate::least_latency::LeastLatency;
 use crate::least_request::LeastRequest;
@@ -32,6 +39,7 @@ use crate::random_of_two::RandomOfTwo;
 use crate::rendezvous::Rendezvous;
 use crate::ring_hash::RingHash;
 use crate::round_robin::RoundRobin;
+use crate::tiered::Tiered;
 
 /// What picks among `endpoints` by `algorithm`, made once per table. `live` belongs to the service
 /// and is kept from table to table, so that a rebuild does not start every worker at the first
@@ -57,6 +65,24 @@ pub fn selector(
         }
         Algorithm::Rendezvous { load_percent_max } => {
             Box::new(Rendezvous::new(endpoints, load_percent_max))
+        }
+    }
+}
+
+/// What picks among several tiers, each with its load: a tier is drawn by its load, and picks by
+/// `algorithm`. One alone costs nothing more than [`selector`].
+pub fn tiered(
+    algorithm: Algorithm,
+    tiers: &[(u32, Vec<Arc<Endpoint>>)],
+    live: &Arc<Live>,
+) -> Box<dyn Select> {
+    let select = |endpoints: &[Arc<Endpoint>]| selector(algorithm, endpoints, live);
+    match tiers {
+        [] => select(&[]),
+        [(_, only)] => select(only),
+        several => {
+            let tiers = several.iter().map(|(load, endpoints)| (*load, select(endpoints)));
+            Box::new(Tiered::new(tiers))
         }
     }
 }

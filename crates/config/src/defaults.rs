@@ -63,6 +63,8 @@ pub(crate) type ScaleMinRun = Count<2, 1, 1000>;
 pub(crate) type ScaleMax = Count<8, 1, 1000>;
 /// All addresses alike.
 pub(crate) type Weight = Count<1, 1, 1000>;
+/// All addresses alike.
+pub(crate) type Priority = Count<0, 0, 100>;
 
 /// With three failures: out of the pool within six seconds at worst, long after the data plane
 /// noticed by itself.
@@ -77,6 +79,33 @@ pub(crate) type HealthHealthy = Count<2, 1, 100>;
 pub(crate) type HealthUnhealthy = Count<3, 1, 100>;
 /// Slow runtimes and migrations at start; beyond a minute it is more likely stuck.
 pub(crate) type HealthTimeoutBoot = Period<M, 100, H>;
+
+/// Five in a row are no accident where nine of ten requests succeed: one in a hundred thousand.
+pub(crate) type EjectErrors = Count<5, 0, 1000>;
+/// They count as errors too; a bound of their own is for those who eject on nothing else.
+pub(crate) type EjectGatewayErrors = Count<0, 0, 1000>;
+/// They count as errors too, and say more: three make it certain.
+pub(crate) type EjectConnectionErrors = Count<3, 0, 1000>;
+/// 1.9 of them, as Envoy: below 52 % success beside four that are well.
+pub(crate) type EjectDeviations = Count<1900, 0, 10_000>;
+/// Failures in a row find what fails that often sooner.
+pub(crate) type EjectFailurePercent = Count<0, 0, 100>;
+/// Fewer have no mean to speak of.
+pub(crate) type EjectInstancesMin = Count<5, 1, 1000>;
+/// A single failure then is a hundredth.
+pub(crate) type EjectRequestsMin = Count<100, 1, 1_000_000>;
+/// Long enough to have seen enough requests.
+pub(crate) type EjectInterval = Period<{ 10 * S }, 100, H>;
+/// The way back costs one request, so that it may be tried soon.
+pub(crate) type EjectTime = Period<{ 10 * S }, 100, H>;
+/// Who comes back well is missed for five minutes at most. Never below `time`.
+pub(crate) type EjectTimeMax = Period<{ 5 * M }, 100, { 24 * H }>;
+/// Half: with more of them out the others would be too few, and `panic` would bring them back.
+pub(crate) type EjectPercentMax = Count<50, 0, 100>;
+/// Fewer than half of the instances cannot carry what all of them carried.
+pub(crate) type Panic = Count<50, 0, 100>;
+/// Off: what warms up, and for how long, its owner knows.
+pub(crate) type SlowStart = Period<0, 0, H>;
 
 /// As long as the slowest request that is worth waiting for.
 pub(crate) type DrainTimeout = Period<{ 30 * S }, 0, H>;

@@ -4,6 +4,7 @@
 mod across;
 mod carried;
 mod compress;
+mod eject;
 mod limits;
 mod retry;
 mod rules;

@@ -5,6 +5,7 @@
 pub(crate) mod address;
 pub(crate) mod compress;
 pub(crate) mod document;
+pub(crate) mod eject;
 pub(crate) mod limits;
 pub(crate) mod location;
 pub(crate) mod number;

@@ -150,11 +150,12 @@ fn commands_are_split_or_given_to_a_shell() {
 #[test]
 fn static_services_have_one_instance_per_address() {
     let fixed = service(
-        "[service.old]\nstatic = [\"10.0.0.5:80\", { address = \"[::1]:81\", weight = 3 }]\n",
+        "[service.old]\nstatic = [\
+         \"10.0.0.5:80\", { address = \"[::1]:81\", weight = 3, priority = 1 }]\n",
     );
     let endpoints = vec![
-        StaticEndpoint { addr: addr("10.0.0.5:80"), weight: 1 },
-        StaticEndpoint { addr: addr("[::1]:81"), weight: 3 },
+        StaticEndpoint { addr: addr("10.0.0.5:80"), weight: 1, priority: 0 },
+        StaticEndpoint { addr: addr("[::1]:81"), weight: 3, priority: 1 },
     ];
     assert_eq!(fixed.source, Source::Static(endpoints));
     assert_eq!(fixed.scale, Scale { min: 2, max: 2 });

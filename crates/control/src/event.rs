@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use model::{Desired, InstanceId, ServiceName};
+use model::{Desired, InstanceId, Report, ServiceName};
 
 /// Something that happened, or that somebody ordered.
 #[derive(Clone, Debug)]
@@ -43,10 +43,12 @@ pub enum Event {
         /// With what.
         outcome: ProbeOutcome,
     },
-    /// The data plane was refused or reset by an instance.
-    Unreachable {
+    /// A worker noticed something about an instance.
+    Reported {
         /// Which.
         id: InstanceId,
+        /// What.
+        report: Report,
     },
     /// A draining instance has no request in flight and can get no new one.
     Quiet {
@@ -114,8 +116,10 @@ pub enum ExitStatus {
 pub enum ProbeOutcome {
     /// Fit.
     Pass,
-    /// Not fit, and why, such as `GET /healthz answered 500`.
+    /// It answered, and is not fit; why, such as `GET /healthz answered 500`.
     Fail(String),
+    /// It did not answer: refused, reset or too late.
+    Silent(String),
 }
 
 impl fmt::Display for ExitStatus {

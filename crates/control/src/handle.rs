@@ -4,22 +4,22 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::{Desired, InstanceId};
+use model::{Desired, InstanceId, Report};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{Entry, Order, Refusal, View};
 
 /// Requests that wait for control. Beyond: the caller waits.
 const REQUESTS_MAX: usize = 64;
-/// Reports of unreachable instances that wait for control. Beyond: dropped and counted; the
-/// probes find out as well.
-pub(crate) const UNREACHABLE_MAX: usize = 1024;
+/// Reports of workers that wait for control. Beyond: dropped and counted; the probes, or the next
+/// look at the counters, find out as well.
+pub(crate) const REPORTS_MAX: usize = 1024;
 
 /// Speaks to control from any thread and any runtime.
 #[derive(Clone)]
 pub struct Handle {
     requests: mpsc::Sender<Request>,
-    unreachable: mpsc::Sender<InstanceId>,
+    reports: mpsc::Sender<(InstanceId, Report)>,
     dropped: Arc<AtomicU64>,
     kill: Arc<Notify>,
 }
@@ -35,7 +35,7 @@ pub(crate) enum Request {
 /// The other end of all handles.
 pub(crate) struct Inbox {
     pub(crate) requests: mpsc::Receiver<Request>,
-    pub(crate) unreachable: mpsc::Receiver<InstanceId>,
+    pub(crate) reports: mpsc::Receiver<(InstanceId, Report)>,
     /// Reports that were dropped since Herder started.
     pub(crate) dropped: Arc<AtomicU64>,
     pub(crate) kill: Arc<Notify>,
@@ -44,15 +44,15 @@ pub(crate) struct Inbox {
 /// A handle and what it speaks to.
 pub(crate) fn pair() -> (Handle, Inbox) {
     let (requests, requested) = mpsc::channel(REQUESTS_MAX);
-    let (unreachable, reported) = mpsc::channel(UNREACHABLE_MAX);
+    let (reports, reported) = mpsc::channel(REPORTS_MAX);
     let (dropped, kill) = (Arc::<AtomicU64>::default(), Arc::<Notify>::default());
     let inbox = Inbox {
         requests: requested,
-        unreachable: reported,
+        reports: reported,
         dropped: Arc::clone(&dropped),
         kill: Arc::clone(&kill),
     };
-    (Handle { requests, unreachable, dropped, kill }, inbox)
+    (Handle { requests, reports, dropped, kill }, inbox)
 }
 
 impl Handle {
@@ -83,16 +83,17 @@ impl Handle {
         self.ask(|reply| Request::Journal(after, reply)).await.unwrap_or_default()
     }
 
-    /// Reports that the data plane was refused or reset by an instance. Never waits: when too many
-    /// reports wait already, this one is dropped and counted.
-    pub fn unreachable(&self, id: &InstanceId) {
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.unreachable.try_send(id.clone()) {
+    /// Reports what a worker noticed about an instance. Never waits: when too many reports wait
+    /// already, this one is dropped and counted.
+    pub fn report(&self, id: &InstanceId, report: Report) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.reports.try_send((id.clone(), report))
+        {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Reports of unreachable instances that were dropped so far.
-    pub fn unreachable_dropped(&self) -> u64 {
+    /// Reports that were dropped so far.
+    pub fn reports_dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
@@ -123,17 +124,17 @@ mod tests {
     fn too_many_reports_are_dropped_and_counted_and_nobody_waits() {
         let (handle, mut inbox) = pair();
         let shop = "shop.1".parse().unwrap();
-        for _ in 0..UNREACHABLE_MAX + 5 {
-            handle.clone().unreachable(&shop);
+        for _ in 0..REPORTS_MAX + 5 {
+            handle.clone().report(&shop, Report::Look);
         }
-        assert_eq!(handle.unreachable_dropped(), 5);
-        assert_eq!(inbox.unreachable.try_recv().as_ref(), Ok(&shop));
-        handle.unreachable(&shop);
-        assert_eq!(handle.unreachable_dropped(), 5);
+        assert_eq!(handle.reports_dropped(), 5);
+        assert_eq!(inbox.reports.try_recv().as_ref(), Ok(&(shop.clone(), Report::Look)));
+        handle.report(&shop, Report::Look);
+        assert_eq!(handle.reports_dropped(), 5);
         drop(inbox);
         // Nobody is there to want it.
-        handle.unreachable(&shop);
-        assert_eq!(handle.unreachable_dropped(), 5);
+        handle.report(&shop, Report::Look);
+        assert_eq!(handle.reports_dropped(), 5);
     }
 
     #[tokio::test]

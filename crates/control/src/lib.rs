@@ -24,4 +24,6 @@ pub use handle::Handle;
 pub use journal::Journal;
 pub use run::{Parts, Running, spawn};
 pub use state::{Settings, State};
-pub use view::{BackoffView, Entry, InstanceView, Kind, RolloutView, ServiceView, View};
+pub use view::{
+    AdmissionView, BackoffView, Entry, InstanceView, Kind, RolloutView, ServiceView, View,
+};

@@ -151,7 +151,7 @@ impl<A: Ask> Watch<A> {
             }
             Err(_) => {
                 let within = health.timeout;
-                Some(ProbeOutcome::Fail(match &health.probe {
+                Some(ProbeOutcome::Silent(match &health.probe {
                     Probe::Tcp => format!("no connection within {within:?}"),
                     Probe::Http { path } => format!("GET {path}: no answer within {within:?}"),
                 }))

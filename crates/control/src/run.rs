@@ -8,14 +8,14 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use model::{InstanceId, Table, Time};
+use model::{InstanceId, Report, Table, Time};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
 use crate::clock::Clock;
 use crate::drain::Drains;
 use crate::driver::{Driver, DriverSettings};
-use crate::handle::{Handle, Inbox, Request, UNREACHABLE_MAX, pair};
+use crate::handle::{Handle, Inbox, REPORTS_MAX, Request, pair};
 use crate::probe::{Prober, Wire};
 use crate::state::{Settings, State};
 use crate::{Action, Entry, Event, Kind, Order, Refusal, plan};
@@ -137,7 +137,7 @@ struct Control {
 enum Input {
     Event(Event),
     Request(Request),
-    Unreachable(Vec<InstanceId>),
+    Reports(Vec<(InstanceId, Report)>),
     Abandoned,
     Kill,
 }
@@ -166,7 +166,7 @@ impl Control {
             match self.next().await {
                 Input::Event(event) => self.event(event),
                 Input::Request(request) => self.request(request),
-                Input::Unreachable(ids) => self.unreachable(ids),
+                Input::Reports(reports) => self.reported(reports),
                 Input::Abandoned => {
                     self.abandoned = true;
                     self.event(Event::Ordered(Order::Shutdown));
@@ -188,15 +188,15 @@ impl Control {
         let now = self.clock.now();
         let wake = plan::wake_at(&self.state, now).unwrap_or(now + TICK);
         let wake = self.clock.instant(wake.max(now + WAKE_MIN), TICK);
-        let mut ids = Vec::new();
+        let mut reports = Vec::new();
         tokio::select! {
             () = self.inbox.kill.notified() => Input::Kill,
             Some(event) = self.events.recv() => Input::Event(event),
             request = self.inbox.requests.recv(), if !self.abandoned => {
                 request.map_or(Input::Abandoned, Input::Request)
             }
-            1.. = self.inbox.unreachable.recv_many(&mut ids, UNREACHABLE_MAX) => {
-                Input::Unreachable(ids)
+            1.. = self.inbox.reports.recv_many(&mut reports, REPORTS_MAX) => {
+                Input::Reports(reports)
             }
             () = tokio::time::sleep_until(wake) => Input::Event(Event::Tick),
         }
@@ -219,11 +219,11 @@ impl Control {
     }
 
     /// Workers report the same instance many times over; once is enough.
-    fn unreachable(&mut self, mut ids: Vec<InstanceId>) {
-        ids.sort_unstable();
-        ids.dedup();
-        for id in ids {
-            self.event(Event::Unreachable { id });
+    fn reported(&mut self, mut reports: Vec<(InstanceId, Report)>) {
+        reports.sort_unstable();
+        reports.dedup();
+        for (id, report) in reports {
+            self.event(Event::Reported { id, report });
         }
     }
 
@@ -295,7 +295,7 @@ impl Control {
         let dropped = self.inbox.dropped.load(Ordering::Relaxed);
         if dropped > self.dropped {
             let reports = dropped - self.dropped;
-            tracing::warn!(reports, "dropped reports of unreachable instances: too many at once");
+            tracing::warn!(reports, "dropped reports of workers about instances: too many at once");
             self.dropped = dropped;
         }
     }
@@ -313,7 +313,12 @@ fn log(entry: &Entry) {
     let service = entry.service.as_ref().map(tracing::field::display);
     let instance = entry.instance.as_ref().map(tracing::field::display);
     match entry.kind {
-        Kind::Failure | Kind::Backoff | Kind::Defect => {
+        Kind::Failure
+        | Kind::Ejected
+        | Kind::Spared
+        | Kind::Panic
+        | Kind::Backoff
+        | Kind::Defect => {
             tracing::warn!(service, instance, kind, "{}", entry.text);
         }
         _ => tracing::info!(service, instance, kind, "{}", entry.text),

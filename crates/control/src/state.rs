@@ -5,17 +5,21 @@ mod backoff;
 mod commit;
 mod configuration;
 mod decision;
+pub(crate) mod ejection;
 mod failure;
 pub(crate) mod instance;
 mod order;
+mod outlier;
 mod picture;
+mod pool;
 mod report;
 mod rollout;
 pub(crate) mod service;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use model::{Desired, InstanceId, ServiceName, Table, Time};
+use model::{Desired, Endpoint, InstanceId, Report, ServiceName, Table, Time};
 
 use crate::journal::Journal;
 use crate::state::instance::{Ending, Instance};
@@ -79,7 +83,14 @@ impl State {
         self.applied_at = now;
         for service in self.services.values_mut() {
             service.pass(now, &mut self.journal);
+            service.judge(now, &mut self.journal, &mut self.rng);
         }
+        let taken = self.take(now, event);
+        self.settle(now);
+        taken
+    }
+
+    fn take(&mut self, now: Time, event: Event) -> Result<(), Refusal> {
         match event {
             Event::Configured(desired) => self.take_configuration(now, desired)?,
             Event::Ordered(order) => self.take_order(now, &order)?,
@@ -87,11 +98,11 @@ impl State {
             Event::StartFailed { id, reason } => self.start_failed(now, &id, &reason),
             Event::Exited { id, exit } => self.exited(now, &id, exit),
             Event::Probed { id, outcome } => self.probed(now, &id, outcome),
-            Event::Unreachable { id } => self.unreachable(now, &id),
+            Event::Reported { id, report: Report::Unreachable } => self.unreachable(now, &id),
+            Event::Reported { id, report: Report::Look } => self.look(&id),
             Event::Quiet { id } => self.quiet(&id),
             Event::Tick => {}
         }
-        self.settle(now);
         Ok(())
     }
 
@@ -123,6 +134,11 @@ impl State {
         &self.journal
     }
 
+    /// Where requests reach an instance, once it has started.
+    pub fn endpoint(&self, id: &InstanceId) -> Option<Arc<Endpoint>> {
+        self.services.get(&id.service)?.instances.get(&id.number)?.endpoint.clone()
+    }
+
     /// Whether Herder shuts down and no instance is left.
     pub fn finished(&self) -> bool {
         self.stopping
@@ -149,6 +165,8 @@ impl State {
     fn settle(&mut self, now: Time) {
         for service in self.services.values_mut() {
             service.end_rollout(now, &mut self.journal);
+            service.admit_all(now, &mut self.journal);
+            service.settle_pool(now, &mut self.journal);
         }
     }
 

@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use model::{
-    Destination, HostPattern, Limits, Mode, Pool, Redirect, Route, RouteRule, Service, Table,
+    Destination, Endpoint, HostPattern, Mode, Pool, Redirect, Route, RouteRule, Service, Table,
 };
 
-use crate::state::instance::Instance;
 use crate::state::service::{ServiceState, Standing};
 
 /// The last table, as far as a comparison with the next one needs it.
@@ -22,8 +21,8 @@ pub(crate) struct Publication {
 #[derive(Debug, PartialEq, Eq)]
 struct Published {
     service: Arc<Service>,
-    /// The keys of its endpoints.
-    keys: Vec<u64>,
+    /// The loads of its tiers, and the keys of their endpoints.
+    tiers: Vec<(u32, Vec<u64>)>,
 }
 
 impl Publication {
@@ -62,10 +61,12 @@ fn is_routed(service: &ServiceState) -> bool {
 }
 
 fn published(service: &ServiceState) -> Published {
-    let keys = service.ready().filter_map(|instance| instance.endpoint.as_ref());
+    let keys = |(load, endpoints): (u32, Vec<Arc<Endpoint>>)| {
+        (load, endpoints.iter().map(|endpoint| endpoint.key).collect())
+    };
     Published {
         service: Arc::clone(&service.policy),
-        keys: keys.map(|endpoint| endpoint.key).collect(),
+        tiers: service.tiers().into_iter().map(keys).collect(),
     }
 }
 
@@ -93,12 +94,9 @@ fn lead(rules: &[RouteRule], to: Destination) -> impl Iterator<Item = Route> + u
 }
 
 fn pool(service: &ServiceState) -> Arc<Pool> {
-    let endpoint = |instance: &Instance| instance.endpoint.clone();
-    let endpoints: Vec<_> = service.ready().filter_map(endpoint).collect();
-    let Limits { in_flight_max, service_in_flight_max } = service.policy.limits;
-    service.live.set_limit(service_in_flight_max);
-    endpoints.iter().for_each(|endpoint| endpoint.set_limit(in_flight_max));
-    let selector = balance::selector(service.policy.balance, &endpoints, &service.live);
+    let tiers = service.tiers();
+    let selector = balance::tiered(service.policy.balance, &tiers, &service.live);
+    let endpoints = tiers.into_iter().flat_map(|(_, endpoints)| endpoints).collect();
     Arc::new(Pool {
         service: Arc::clone(&service.policy),
         slot: service.slot,

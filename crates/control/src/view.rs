@@ -42,6 +42,10 @@ pub struct ServiceView {
     pub rollout: Option<RolloutView>,
     /// Failures that hold back the next start.
     pub backoff: Option<BackoffView>,
+    /// Why requests go to all instances that answer, if they do.
+    pub panic: Option<String>,
+    /// Ejections so far, of all instances there were.
+    pub ejections: u64,
     /// By number; those that are gone are left out.
     pub instances: Vec<InstanceView>,
 }
@@ -99,6 +103,40 @@ pub struct InstanceView {
     pub failures: u64,
     /// From the order to start it to its first ready.
     pub boot: Option<Duration>,
+    /// Whether it is let into the pool while it is ready.
+    pub admission: AdmissionView,
+    /// Ejections that are not forgiven yet.
+    pub ejections: u32,
+    /// The part of its weight that counts now, of [`model::SHARE_FULL`].
+    pub share: u32,
+    /// Requests that may be in flight at once.
+    pub limit: u32,
+    /// Whether requests are sent to it.
+    pub in_pool: bool,
+}
+
+/// Whether a ready instance is let into the pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AdmissionView {
+    /// It is.
+    #[default]
+    Admitted,
+    /// It is not.
+    Ejected {
+        /// Since when.
+        since: Time,
+        /// Until when at least.
+        until: Time,
+        /// Why.
+        why: String,
+    },
+    /// One request decides.
+    Trial {
+        /// Since when.
+        since: Time,
+        /// Why it was ejected.
+        why: String,
+    },
 }
 
 /// One line of the journal.
@@ -133,6 +171,18 @@ pub enum Kind {
     Phase,
     /// A start, an instance or a probe failed.
     Failure,
+    /// An instance was taken out of the pool because its requests failed.
+    Ejected,
+    /// An instance was to be taken out and stays, because too many are out.
+    Spared,
+    /// An ejected instance gets one request, which decides.
+    Trial,
+    /// An ejected instance was let back in.
+    Admitted,
+    /// So few are available that requests go to all that answer; or no longer.
+    Panic,
+    /// Other parts of the requests go to other priorities than before.
+    Failover,
     /// Starts are held back.
     Backoff,
     /// A replacement began, was held or ended.
@@ -143,13 +193,19 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Configured,
         Kind::Ordered,
         Kind::Refused,
         Kind::Decision,
         Kind::Phase,
         Kind::Failure,
+        Kind::Ejected,
+        Kind::Spared,
+        Kind::Trial,
+        Kind::Admitted,
+        Kind::Panic,
+        Kind::Failover,
         Kind::Backoff,
         Kind::Rollout,
         Kind::Defect,
@@ -164,6 +220,12 @@ impl Kind {
             Kind::Decision => "decision",
             Kind::Phase => "phase",
             Kind::Failure => "failure",
+            Kind::Ejected => "ejected",
+            Kind::Spared => "spared",
+            Kind::Trial => "trial",
+            Kind::Admitted => "admitted",
+            Kind::Panic => "panic",
+            Kind::Failover => "failover",
             Kind::Backoff => "backoff",
             Kind::Rollout => "rollout",
             Kind::Defect => "defect",

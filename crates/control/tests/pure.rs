@@ -9,6 +9,8 @@ mod rig;
 
 #[path = "pure/rules_configuration.rs"]
 mod rules_configuration;
+#[path = "pure/rules_ejection.rs"]
+mod rules_ejection;
 #[path = "pure/rules_ending.rs"]
 mod rules_ending;
 #[path = "pure/rules_failure.rs"]

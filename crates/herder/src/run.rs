@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 
 use config::Resolved;
 use control::{DriverSettings, Launcher, Orphans, Sink};
-use model::InstanceId;
+use model::{InstanceId, Report};
 use proxy::Proxy;
 use rustix::io::Errno;
 use telemetry::{AccessLog, Format, Registry};
@@ -122,7 +122,7 @@ pub(crate) async fn start(options: Options) -> Result<Running, Failure> {
         registry: Arc::clone(&registry),
         access: access.clone(),
         access_one_in: wanted.map_or(NonZeroU32::MIN, |log| log.one_in),
-        unreachable: Arc::new(|_| {}),
+        report: Arc::new(|_, _| {}),
     };
     let (proxy, control) = wire(&settings, data_plane, options.output)?;
     let parts = Parts {
@@ -148,12 +148,12 @@ fn wire(
     let reported_to = Arc::new(OnceLock::<control::Handle>::new());
     let reporter = Arc::clone(&reported_to);
     // No instance is known before control is there, so no report is lost.
-    let unreachable = move |id: &InstanceId| {
+    let report = move |id: &InstanceId, report: Report| {
         if let Some(control) = reporter.get() {
-            control.unreachable(id);
+            control.report(id, report);
         }
     };
-    let proxy = proxy::spawn(&proxy::Settings { unreachable: Arc::new(unreachable), ..data_plane });
+    let proxy = proxy::spawn(&proxy::Settings { report: Arc::new(report), ..data_plane });
     let proxy = proxy.map_err(|error| scarce("the workers", &error))?;
     let publisher = proxy.publisher();
     let control = control::spawn(control::Parts {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::live::{Entered, Live};
-use crate::{InstanceId, Latency, Outcome, Time};
+use crate::streaks::Streaks;
+use crate::{InstanceId, Latency, Notice, Outcome, Streak, Time, Trial};
 
 /// The bit of `load` that says that no new request may begin.
 const CLOSED: u32 = 1 << 31;
@@ -40,6 +41,7 @@ pub struct Endpoint {
     rests_until: AtomicU64,
     requests: AtomicU64,
     failures: AtomicU64,
+    streaks: Streaks,
     /// What the endpoints of its service have in common.
     live: Arc<Live>,
 }
@@ -79,6 +81,7 @@ impl Endpoint {
             rests_until: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            streaks: Streaks::new(),
             live: Arc::default(),
         }
     }
@@ -203,6 +206,37 @@ impl Endpoint {
         self.rests_until.store(time.as_ms(), Ordering::Relaxed);
     }
 
+    /// How many failures there were in a row, up to now.
+    pub fn streak(&self) -> Streak {
+        self.streaks.now()
+    }
+
+    /// From how many failures in a row on [`InFlight::observe`] calls for attention; 0 of a kind
+    /// never does.
+    pub fn set_streak_bounds(&self, bounds: Streak) {
+        self.streaks.set_bounds(bounds);
+    }
+
+    /// Begins the failures in a row anew.
+    pub fn forget_streak(&self) {
+        self.streaks.forget();
+    }
+
+    /// The next outcome decides a trial: see [`Endpoint::trial`].
+    pub fn begin_trial(&self) {
+        self.streaks.begin_trial();
+    }
+
+    /// How the trial stands; none without one.
+    pub fn trial(&self) -> Option<Trial> {
+        self.streaks.trial()
+    }
+
+    /// Ends the trial, whatever came of it.
+    pub fn end_trial(&self) {
+        self.streaks.end_trial();
+    }
+
     /// Requests in flight now.
     pub fn in_flight(&self) -> u32 {
         self.load.load(Ordering::Acquire) & !CLOSED
@@ -225,8 +259,9 @@ impl InFlight {
         &self.endpoint
     }
 
-    /// Takes note of what the instance made of the request, once per attempt.
-    pub fn observe(&self, outcome: Outcome, now: Time) {
+    /// Takes note of what the instance made of the request, once per attempt. Whoever is told to
+    /// [`Notice::Look`] says so to control.
+    pub fn observe(&self, outcome: Outcome, now: Time) -> Notice {
         self.endpoint.latency.learn(outcome, now);
         match outcome {
             Outcome::Failed | Outcome::ServerError { .. } => {
@@ -237,6 +272,7 @@ impl InFlight {
             | Outcome::Abandoned(_)
             | Outcome::Unknown => {}
         }
+        self.endpoint.streaks.observe(outcome)
     }
 }
 
@@ -264,7 +300,7 @@ mod tests {
         let endpoint = endpoint();
         let (a, b) = (endpoint.begin().unwrap(), endpoint.begin().unwrap());
         assert_eq!((endpoint.in_flight(), endpoint.requests()), (2, 2));
-        a.observe(Outcome::Failed, Time::default());
+        assert_eq!(a.observe(Outcome::Failed, Time::default()), Notice::Nothing);
         drop(a);
         drop(b);
         assert_eq!((endpoint.in_flight(), endpoint.requests(), endpoint.failures()), (0, 2, 1));

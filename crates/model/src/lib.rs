@@ -6,6 +6,7 @@ mod algorithm;
 mod compression;
 mod connection;
 mod desired;
+mod eject;
 mod endpoint;
 mod instance;
 mod latency;
@@ -14,11 +15,13 @@ mod live;
 mod name;
 mod network;
 mod outcome;
+mod report;
 mod retry;
 mod rules;
 mod sample;
 mod select;
 mod service;
+mod streaks;
 mod table;
 mod time;
 
@@ -26,6 +29,7 @@ pub use algorithm::Algorithm;
 pub use compression::{Coding, Compression};
 pub use connection::{Mode, ProxyProtocolIn, ProxyProtocolOut};
 pub use desired::{Desired, Listener, ListenerLimits};
+pub use eject::Eject;
 pub use endpoint::{Endpoint, InFlight, SHARE_FULL, UNLIMITED};
 pub use instance::{IllegalMove, Phase};
 pub use latency::Latency;
@@ -34,6 +38,7 @@ pub use live::{Line, Live};
 pub use name::{InstanceId, NameError, ServiceName};
 pub use network::{Network, NetworkError, Networks};
 pub use outcome::Outcome;
+pub use report::Report;
 pub use retry::{Retry, RetryBudget, RetryMethods, RetryOn};
 pub use rules::{Redirect, RedirectStatus, Rules};
 pub use select::{Ask, Select};
@@ -41,5 +46,6 @@ pub use service::{
     Command, Drain, Health, HttpPolicy, Probe, Restart, RouteRule, Scale, Service, Source,
     StaticEndpoint,
 };
+pub use streaks::{Notice, Streak, Trial};
 pub use table::{Destination, HostPattern, Pool, Route, Table};
 pub use time::Time;

@@ -7,10 +7,10 @@ use std::time::Duration;
 use http1::Location;
 
 use crate::{
-    Algorithm, Compression, Drain, Health, HttpPolicy, Limits, Listener, ListenerLimits, Mode,
-    Networks, Probe, ProxyProtocolIn, ProxyProtocolOut, QueuePolicy, Redirect, RedirectStatus,
-    Restart, Retry, RetryBudget, RetryMethods, RetryOn, Scale, Service, ServiceName, Source,
-    UNLIMITED,
+    Algorithm, Compression, Drain, Eject, Health, HttpPolicy, Limits, Listener, ListenerLimits,
+    Mode, Networks, Probe, ProxyProtocolIn, ProxyProtocolOut, QueuePolicy, Redirect,
+    RedirectStatus, Restart, Retry, RetryBudget, RetryMethods, RetryOn, Scale, Service,
+    ServiceName, Source, UNLIMITED,
 };
 
 /// Longer than any test.
@@ -34,6 +34,9 @@ impl Service {
                 unhealthy: 1,
                 timeout_boot: NEVER,
             },
+            eject: Eject::never(),
+            panic_percent: 0,
+            slow_start: Duration::ZERO,
             balance: Algorithm::RoundRobin,
             scale: Scale { min: 1, max: 1 },
             drain: Drain { timeout_drain: NEVER, timeout_grace: NEVER },

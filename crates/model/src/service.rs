@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{
-    Algorithm, Compression, Limits, Mode, ProxyProtocolOut, QueuePolicy, Retry, Rules, ServiceName,
+    Algorithm, Compression, Eject, Limits, Mode, ProxyProtocolOut, QueuePolicy, Retry, Rules,
+    ServiceName,
 };
 
 /// A named set of interchangeable instances, and its policies.
@@ -25,6 +26,14 @@ pub struct Service {
     pub source: Source,
     /// When an instance is fit.
     pub health: Health,
+    /// When an instance is taken out because of how its requests fare.
+    pub eject: Eject,
+    /// Percentage of the instances below which requests go to those too that are ejected, or fail
+    /// their probes and still answer; 0 never.
+    pub panic_percent: u32,
+    /// How long the part of the requests that an instance gets grows, after it became ready. Zero:
+    /// it gets its whole part at once.
+    pub slow_start: Duration,
     /// Which instance gets a request.
     pub balance: Algorithm,
     /// How many instances.
@@ -83,6 +92,8 @@ pub struct StaticEndpoint {
     pub addr: SocketAddr,
     /// Its share of requests relative to the others; at least 1.
     pub weight: u32,
+    /// Whom it stands behind: it gets requests when too few of lower numbers can. 0 is first.
+    pub priority: u32,
 }
 
 /// When an instance is fit for requests.

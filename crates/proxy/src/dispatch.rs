@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use http1::Framing;
-use model::{HttpPolicy, InFlight, Outcome};
+use model::{HttpPolicy, InFlight, Outcome, Report};
 
 use crate::client::Client;
 use crate::encode::coding_for;
@@ -57,7 +57,7 @@ where
         match result {
             Ok(exchanged) => {
                 let outcome = answered(record, &tries);
-                begun.observe(outcome, worker.now());
+                worker.observe(&begun, outcome);
                 if !tries.has_next() {
                     tries.succeeded(outcome);
                     client.input.let_go();
@@ -111,9 +111,9 @@ where
 /// may be the doing of one poisonous request, which would then take out one instance after another.
 pub(crate) fn blame(worker: &Worker, begun: &InFlight, error: Error) {
     let failed = error.blame() == Blame::Instance;
-    begun.observe(if failed { Outcome::Failed } else { Outcome::Unknown }, worker.now());
+    worker.observe(begun, if failed { Outcome::Failed } else { Outcome::Unknown });
     if matches!(error, Error::ConnectRefused | Error::ConnectTimeout) {
-        worker.report_unreachable(&begun.endpoint().id);
+        worker.report(&begun.endpoint().id, Report::Unreachable);
     }
 }
 

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use model::{InstanceId, Listener, Table, Time};
+use model::{InstanceId, Listener, Report, Table, Time};
 use telemetry::{AccessLog, Registry};
 use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
@@ -21,6 +21,9 @@ use crate::worker::{Orders, Parts, Stage, run};
 
 /// Between two looks at whether all connections are gone.
 const DRAIN_POLL: Duration = Duration::from_millis(10);
+
+/// Takes what a worker has to say about an instance.
+pub type Reporter = Arc<dyn Fn(&InstanceId, Report) + Send + Sync>;
 
 /// What the data plane is started with.
 pub struct Settings {
@@ -32,8 +35,8 @@ pub struct Settings {
     pub access: Option<Arc<AccessLog>>,
     /// One in so many of the requests that end well is logged, by chance. All others are.
     pub access_one_in: NonZeroU32,
-    /// Told of an instance that refuses connections. Must not block.
-    pub unreachable: Arc<dyn Fn(&InstanceId) + Send + Sync>,
+    /// Told of an instance that should be looked at, and why. Must not block.
+    pub report: Reporter,
 }
 
 /// The running data plane.
@@ -82,7 +85,7 @@ pub fn spawn(settings: &Settings) -> io::Result<Proxy> {
             changes: published.changes.subscribe(),
             access: settings.access.as_ref().map(|log| log.writer()),
             access_one_in: settings.access_one_in,
-            unreachable: Arc::clone(&settings.unreachable),
+            report: Arc::clone(&settings.report),
             orders: orders.subscribe(),
             accepting: Arc::clone(&accepting),
             epoch,

@@ -40,5 +40,5 @@ mod wait;
 mod worker;
 
 pub use error::ERROR_LABELS;
-pub use handle::{Prepared, Proxy, Publisher, Settings, spawn};
+pub use handle::{Prepared, Proxy, Publisher, Reporter, Settings, spawn};
 pub use listen::ListenError;

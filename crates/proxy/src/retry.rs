@@ -273,7 +273,7 @@ async fn find<C: Stream>(
     match enter(client, worker, place).await {
         Ok(Some(retrying)) => Ok(Next { begun, retrying, reason, rest }),
         Ok(None) => {
-            begun.observe(Outcome::Unknown, worker.now());
+            worker.observe(&begun, Outcome::Unknown);
             record.phase = phase;
             Err(failure)
         }

@@ -75,10 +75,13 @@ async fn carry_to_any(
                 let Some(error) =
                     error.filter(|_| carried.ended == Ended::LinkBroke && is_untouched)
                 else {
+                    if carried.ended != Ended::LinkBroke {
+                        worker.observe(&begun, Outcome::Answered(None));
+                    }
                     tries.succeeded(Outcome::Answered(None));
                     return error;
                 };
-                begun.observe(Outcome::Failed, worker.now());
+                worker.observe(&begun, Outcome::Failed);
                 error
             }
         };

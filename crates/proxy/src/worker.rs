@@ -10,12 +10,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Cache};
-use model::{Ask, InFlight, InstanceId, Mode, Pool, ServiceName, Table, Time};
+use model::{
+    Ask, InFlight, InstanceId, Mode, Notice, Outcome, Pool, Report, ServiceName, Table, Time,
+};
 use telemetry::{AccessWriter, Line, Registry};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::client::Client;
+use crate::handle::Reporter;
 use crate::idle::Idle;
 use crate::listen::{Acceptor, accept};
 use crate::snapshot::{Place, Snapshot};
@@ -60,7 +63,7 @@ pub(crate) struct Parts {
     pub(crate) access: Option<AccessWriter>,
     /// One in so many requests that end well is logged.
     pub(crate) access_one_in: NonZeroU32,
-    pub(crate) unreachable: Arc<dyn Fn(&InstanceId) + Send + Sync>,
+    pub(crate) report: Reporter,
     pub(crate) orders: watch::Receiver<Arc<Orders>>,
     /// Workers that may still accept a connection; one less when this one is draining.
     pub(crate) accepting: Arc<AtomicUsize>,
@@ -87,7 +90,7 @@ pub(crate) struct Worker {
     is_draining: Cell<bool>,
     has_access_log: bool,
     access_one_in: NonZeroU32,
-    unreachable: Arc<dyn Fn(&InstanceId) + Send + Sync>,
+    report: Reporter,
     epoch: (Time, Instant),
 }
 
@@ -197,7 +200,7 @@ impl Worker {
             access: RefCell::new(parts.access),
             is_draining: Cell::new(false),
             registry: parts.registry,
-            unreachable: parts.unreachable,
+            report: parts.report,
             epoch: parts.epoch,
         }
     }
@@ -263,8 +266,15 @@ impl Worker {
         }
     }
 
-    pub(crate) fn report_unreachable(&self, id: &InstanceId) {
-        (self.unreachable)(id);
+    pub(crate) fn report(&self, id: &InstanceId, report: Report) {
+        (self.report)(id, report);
+    }
+
+    /// Takes note of what an instance made of an attempt, and tells control when it should look.
+    pub(crate) fn observe(&self, begun: &InFlight, outcome: Outcome) {
+        if begun.observe(outcome, self.now()) == Notice::Look {
+            self.report(&begun.endpoint().id, Report::Look);
+        }
     }
 
     /// Whether it is time for a warning again about what may happen thousands of times a second:

@@ -15,8 +15,8 @@ pub struct Gauges {
     pub started: Time,
     /// Version of the table that was published last.
     pub table_version: u64,
-    /// Reports of unreachable instances that control's full queue did not take, so far.
-    pub unreachable_dropped: u64,
+    /// Reports of workers about instances that control's full queue did not take, so far.
+    pub reports_dropped: u64,
     /// Lines that the access log lost; zero when there is none.
     pub access_log_lost: Lost,
     /// Journal entries so far.
@@ -47,6 +47,10 @@ pub struct ServiceGauges {
     pub min: u32,
     /// Never more.
     pub max: u32,
+    /// Ejections so far.
+    pub ejections: u64,
+    /// Whether requests go to instances that are ejected or fail their probes.
+    pub in_panic: bool,
     /// Its instances. Those that are gone are left out of the metrics, so that the number of
     /// series is bounded by the number of instances that exist.
     pub instances: Vec<InstanceGauges>,
@@ -65,6 +69,8 @@ pub struct InstanceGauges {
     pub requests: u64,
     /// Requests that failed through its fault.
     pub failures: u64,
+    /// Whether it is ejected.
+    pub is_ejected: bool,
 }
 
 impl Gauges {
@@ -73,8 +79,8 @@ impl Gauges {
         to.add(&names::BUILD, &[self.version], Value::Info);
         to.add(&names::START_TIME, &[], Value::Seconds(self.started.as_ms() as f64 / 1e3));
         to.add(&names::TABLE_VERSION, &[], Value::Version(self.table_version));
-        let dropped = Value::Count(self.unreachable_dropped);
-        to.add(&names::UNREACHABLE_DROPPED, &[], dropped);
+        let dropped = Value::Count(self.reports_dropped);
+        to.add(&names::REPORTS_DROPPED, &[], dropped);
         let Lost { queue_full, write_failed } = self.access_log_lost;
         to.add(&names::ACCESS_LOG_LOST, &["queue_full"], Value::Count(queue_full));
         to.add(&names::ACCESS_LOG_LOST, &["write_failed"], Value::Count(write_failed));
@@ -97,6 +103,10 @@ impl ServiceGauges {
             let count = alive().filter(|instance| instance.phase == phase).count();
             to.add(&names::INSTANCES, &[name, phase.label()], Value::Size(count));
         }
+        let ejected = alive().filter(|instance| instance.is_ejected).count();
+        to.add(&names::INSTANCES_EJECTED, &[name], Value::Size(ejected));
+        to.add(&names::EJECTIONS, &[name], Value::Count(self.ejections));
+        to.add(&names::PANIC, &[name], Value::Level(self.in_panic.into()));
         for instance in alive() {
             let id = instance.id.to_string();
             let labels: &[&str] = &[name, &id];

@@ -90,6 +90,12 @@ metrics! {
         "The least number of instances the configuration allows.";
     INSTANCES_MAX: Gauge "herder_instances_max" ["service"],
         "The greatest number of instances the configuration allows.";
+    INSTANCES_EJECTED: Gauge "herder_instances_ejected" ["service"],
+        "Instances that are out of the pool because their requests failed.";
+    EJECTIONS: Counter "herder_ejections_total" ["service"],
+        "Times that an instance was taken out of the pool because its requests failed.";
+    PANIC: Gauge "herder_panic" ["service"],
+        "1 while requests go to all instances that answer because too few are available, else 0.";
     INSTANCE_REQUESTS: Counter "herder_instance_requests_total" ["service", "instance_id"],
         "Requests begun at an instance, retries included.";
     INSTANCE_FAILURES: Counter "herder_instance_failures_total" ["service", "instance_id"],
@@ -106,8 +112,8 @@ metrics! {
         "Requests answered with a redirect of the configuration.";
     REFUSED: Counter "herder_refused_requests_total" ["error"],
         "Requests, or whole connections, refused before their service was known, by label.";
-    UNREACHABLE_DROPPED: Counter "herder_unreachable_dropped_total" [],
-        "Reports of unreachable instances dropped because the queue to control was full.";
+    REPORTS_DROPPED: Counter "herder_reports_dropped_total" [],
+        "Reports of workers about instances dropped because the queue to control was full.";
     ACCESS_LOG_LOST: Counter "herder_access_log_lost_lines_total" ["reason"],
         "Access log lines lost: queue_full if the sink was too slow, write_failed if it failed.";
     TABLE_VERSION: Gauge "herder_table_version" [],

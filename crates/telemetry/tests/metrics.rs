@@ -116,12 +116,15 @@ fn busy() -> (Arc<Registry>, Gauges) {
         in_flight: 4,
         requests: 50,
         failures: 6,
+        is_ejected: phase == Phase::Ready,
     };
     let shop = ServiceGauges {
         name: "shop".parse().unwrap(),
         desired: 3,
         min: 2,
         max: 8,
+        ejections: 7,
+        in_panic: true,
         instances: vec![
             instance("shop.1", Phase::Gone),
             instance("shop.2", Phase::Ready),
@@ -136,7 +139,7 @@ fn busy() -> (Arc<Registry>, Gauges) {
     };
     let gauges = Gauges {
         version: "0.1.0",
-        unreachable_dropped: 1,
+        reports_dropped: 1,
         started: Time::from_ms(1_700_000_000_500),
         table_version: 9,
         access_log_lost: Lost { queue_full: 3, write_failed: 4 },

@@ -12,6 +12,7 @@ use model::{
 use crate::defaults;
 use crate::report::Report;
 use crate::resolve::compress::compression;
+use crate::resolve::eject::eject;
 use crate::resolve::limits::{limits, queue};
 use crate::resolve::retry::retry;
 use crate::resolve::rules::rules;
@@ -45,6 +46,9 @@ pub(super) fn service(
             written::ProxyProtocolOut::V2 => ProxyProtocolOut::V2,
         },
         health: health(&path, written.health.as_ref(), report),
+        eject: eject(&path, written.eject.as_ref(), report),
+        panic_percent: written.panic.get(),
+        slow_start: written.slow_start.get(),
         balance: match written.balance {
             written::Balance::RoundRobin => Algorithm::RoundRobin,
             written::Balance::LeastRequest => Algorithm::LeastRequest,
@@ -161,12 +165,16 @@ fn addresses(
     let endpoints: Vec<StaticEndpoint> = written
         .iter()
         .map(|one| match one {
-            written::Static::Address(text) => {
-                StaticEndpoint { addr: text.value.0, weight: defaults::Weight::default().get() }
-            }
-            written::Static::Weighted(table) => {
-                StaticEndpoint { addr: table.address.value.0, weight: table.weight.get() }
-            }
+            written::Static::Address(text) => StaticEndpoint {
+                addr: text.value.0,
+                weight: defaults::Weight::default().get(),
+                priority: defaults::Priority::default().get(),
+            },
+            written::Static::Weighted(table) => StaticEndpoint {
+                addr: table.address.value.0,
+                weight: table.weight.get(),
+                priority: table.priority.get(),
+            },
         })
         .collect();
     let mut first: BTreeMap<_, usize> = BTreeMap::new();

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::defaults;
 use crate::schema::address::Address;
 use crate::schema::compress::CompressForm;
+use crate::schema::eject::EjectForm;
 use crate::schema::limits::{Limits, Queue};
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
 use crate::schema::retry::Retry;
@@ -64,6 +65,16 @@ pub(crate) struct Service {
     /// 399, or a table. Absent: the port accepts a connection.
     #[schemars(example = &"/healthz")]
     pub health: Option<HealthForm>,
+    /// When an instance is taken out of the pool because its requests fail: `true`, `false`, or a
+    /// table. A single request then decides whether it may come back.
+    #[schemars(example = false, extend("default" = true))]
+    pub eject: Option<EjectForm>,
+    /// Percentage of the instances that answer, below which requests go to all that do: to those
+    /// too that are ejected, or that fail their probes with an answer. 0 never does it.
+    pub panic: defaults::Panic,
+    /// How long the part of the requests that an instance gets grows after it became ready, from a
+    /// tenth to all of it. Not while all of the service are new.
+    pub slow_start: defaults::SlowStart,
     /// Which instance gets a request.
     pub balance: Balance,
     /// How many instances run.
@@ -127,6 +138,10 @@ pub(crate) struct Weighted {
     /// Its share of the requests, relative to the other addresses.
     #[serde(default)]
     pub weight: defaults::Weight,
+    /// 0 is first; an address with a higher number gets requests when too few with lower numbers
+    /// can take them.
+    #[serde(default)]
+    pub priority: defaults::Priority,
 }
 
 // Several come first, because serde would read an array of two texts as the two fields of one

@@ -29,6 +29,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.static", "['10.0.0.1:80']", "['10.0.0.2:80']"),
     ("service.NAME.static.address", "'10.0.0.3:80'", "'10.0.0.4:80'"),
     ("service.NAME.static.weight", "2", "3"),
+    ("service.NAME.static.priority", "1", "2"),
     ("service.NAME.mode", "'http'", "'tcp'"),
     ("service.NAME.proxy_protocol", "'v1'", "'v2'"),
     ("service.NAME.env", "{ A = '1' }", "{ A = '2' }"),
@@ -44,6 +45,20 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.health.healthy", "21", "22"),
     ("service.NAME.health.unhealthy", "23", "24"),
     ("service.NAME.health.timeout_boot", "'3100ms'", "'3200ms'"),
+    ("service.NAME.eject", "true", "false"),
+    ("service.NAME.eject.errors", "6", "7"),
+    ("service.NAME.eject.gateway_errors", "4", "3"),
+    ("service.NAME.eject.connection_errors", "2", "0"),
+    ("service.NAME.eject.success_rate_deviations", "2000", "0"),
+    ("service.NAME.eject.failure_percent", "80", "85"),
+    ("service.NAME.eject.instances_min", "4", "6"),
+    ("service.NAME.eject.requests_min", "50", "60"),
+    ("service.NAME.eject.interval", "'3s'", "'4s'"),
+    ("service.NAME.eject.time", "'5s'", "'6s'"),
+    ("service.NAME.eject.time_max", "'2m'", "'3m'"),
+    ("service.NAME.eject.percent_max", "40", "41"),
+    ("service.NAME.panic", "30", "0"),
+    ("service.NAME.slow_start", "'7s'", "'8s'"),
     ("service.NAME.balance", "'random'", "'least-request'"),
     ("service.NAME.scale.min", "2", "3"),
     ("service.NAME.scale.max", "9", "10"),
@@ -155,11 +170,13 @@ fn file(changed: &str, forms: Forms) -> String {
             "service.NAME.static" => lines.push(format!("service.fixed.static = {written}")),
             "service.NAME.static.address" => {
                 let weight = value("service.NAME.static.weight");
+                let priority = value("service.NAME.static.priority");
                 lines.push(format!(
-                    "service.fixed.static = [{{ address = {written}, weight = {weight} }}]"
+                    "service.fixed.static = \
+                     [{{ address = {written}, weight = {weight}, priority = {priority} }}]"
                 ));
             }
-            "service.NAME.static.weight" => {}
+            "service.NAME.static.weight" | "service.NAME.static.priority" => {}
             _ => lines.push(format!("{} = {written}", key.replace("NAME", "shop"))),
         }
     }

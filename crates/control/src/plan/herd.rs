@@ -67,8 +67,8 @@ impl<'a> Herd<'a> {
     /// not ready itself, and everything that could take its place is.
     fn replaced(&self) -> Option<&'a Instance> {
         let candidate = least_useful_of(&[&self.outdated])?;
-        let ready = self.all().filter(|instance| instance.is_ready()).count();
-        let is_replaced = if candidate.is_ready() {
+        let ready = self.all().filter(|instance| instance.is_available()).count();
+        let is_replaced = if candidate.is_available() {
             ready > self.target
         } else {
             self.len() > self.target && self.fresh.iter().all(|instance| instance.is_ready())
@@ -99,13 +99,16 @@ impl<'a> Herd<'a> {
 }
 
 /// Starting before unready before ready; within a phase those of the groups in their order; within
-/// a group the one with the fewest requests in flight, and of these the newest.
+/// a group those that are ejected, then the one with the fewest requests in flight, and of these
+/// the newest.
 fn least_useful_of<'a>(groups: &[&[&'a Instance]]) -> Option<&'a Instance> {
     let phases = [Phase::Starting, Phase::Unready, Phase::Ready];
     phases.into_iter().find_map(|phase| {
         groups.iter().find_map(|group| {
             let in_phase = group.iter().copied().filter(|instance| instance.phase() == phase);
-            in_phase.min_by_key(|instance| (instance.in_flight(), Reverse(instance.id.number)))
+            in_phase.min_by_key(|instance| {
+                (instance.is_available(), instance.in_flight(), Reverse(instance.id.number))
+            })
         })
     })
 }

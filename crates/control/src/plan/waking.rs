@@ -14,18 +14,19 @@ use crate::state::service::ServiceState;
 /// A deadline counts until an event was applied at or after it: what was due then, the plan found
 /// then. So no deadline is lost between two readings of the clock, and none wakes twice.
 pub fn wake_at(state: &State, now: Time) -> Option<Time> {
-    let services = state.services().flat_map(service_deadlines);
+    let services = state.services().flat_map(|it| service_deadlines(it, state.applied_at()));
     let strays = state.strays().filter_map(|(_, ending)| ending.and_then(Ending::until));
     let next = services.chain(strays).filter(|at| *at > state.applied_at()).min();
     next.map(|at| at.max(now))
 }
 
-fn service_deadlines(service: &ServiceState) -> impl Iterator<Item = Time> {
+fn service_deadlines(service: &ServiceState, applied_at: Time) -> impl Iterator<Item = Time> {
     let instances = service.instances.values();
     let starts_again = Some(service.backoff.until());
     let forgiven = service.forgiven_at();
     let deadlines = instances.filter_map(|instance| instance_deadline(service, instance));
-    deadlines.chain(starts_again).chain(forgiven)
+    let ramped = service.ramped_at(applied_at);
+    deadlines.chain(starts_again).chain(forgiven).chain(service.judged_at()).chain(ramped)
 }
 
 /// Each phase waits for one thing at most.

@@ -32,7 +32,7 @@ impl Cadence {
         let was_fit = self.passes >= health.healthy;
         match outcome {
             Some(ProbeOutcome::Pass) => self.passes = self.passes.saturating_add(1),
-            Some(ProbeOutcome::Fail(_)) => self.passes = 0,
+            Some(ProbeOutcome::Fail(_) | ProbeOutcome::Silent(_)) => self.passes = 0,
             None => {}
         }
         let is_fit = self.passes >= health.healthy;

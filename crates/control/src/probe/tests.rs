@@ -148,14 +148,14 @@ async fn an_instance_that_never_answers_fails_after_the_timeout() {
             let mut service = service();
             prober.watch(endpoint(1), Arc::new(service.clone()));
             let (_, outcome) = next(&mut outcomes, 2 * SECOND).await;
-            assert_eq!(outcome, ProbeOutcome::Fail("GET /healthz: no answer within 1s".into()));
+            assert_eq!(outcome, ProbeOutcome::Silent("GET /healthz: no answer within 1s".into()));
             assert_eq!(start.elapsed(), SECOND);
 
             service.health.probe = Probe::Tcp;
             service.health.timeout = Duration::from_millis(1500);
             prober.watch(endpoint(1), Arc::new(service));
             let (_, outcome) = next(&mut outcomes, 2 * SECOND).await;
-            assert_eq!(outcome, ProbeOutcome::Fail("no connection within 1.5s".into()));
+            assert_eq!(outcome, ProbeOutcome::Silent("no connection within 1.5s".into()));
         })
         .await;
 }

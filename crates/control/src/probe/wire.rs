@@ -36,10 +36,10 @@ impl Ask for Wire {
         let mut stream = match TcpStream::connect(addr).await {
             Ok(stream) => stream,
             Err(error) if is_ours(&error) => return Err(error),
-            Err(error) => return Ok(ProbeOutcome::Fail(io_text(&error))),
+            Err(error) => return Ok(ProbeOutcome::Silent(io_text(&error))),
         };
         if let Err(error) = introduce(&mut stream, service.proxy_protocol).await {
-            return Ok(ProbeOutcome::Fail(io_text(&error)));
+            return Ok(ProbeOutcome::Silent(io_text(&error)));
         }
         Ok(match &service.health.probe {
             Probe::Tcp => ProbeOutcome::Pass,
@@ -283,7 +283,7 @@ mod tests {
         let addr = listener.local_addr().unwrap();
         assert_eq!(ask(addr, &Probe::Tcp).await, ProbeOutcome::Pass);
         drop(listener);
-        let refused = ProbeOutcome::Fail("connection refused".into());
+        let refused = ProbeOutcome::Silent("connection refused".into());
         assert_eq!(ask(addr, &Probe::Tcp).await, refused);
         assert_eq!(ask(addr, &http("/healthz")).await, refused);
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use model::{Endpoint, Health, InstanceId, Phase, StaticEndpoint, Time};
 
 use crate::journal::{Journal, count, span};
+use crate::state::ejection::Ejection;
 use crate::{Kind, ProbeOutcome};
 
 /// One instance, from the order to start it until it is gone.
@@ -35,6 +36,11 @@ pub(crate) struct Instance {
     pub(crate) boot: Option<Duration>,
     /// Whether it counts as a failure of its service already, though it has not ended yet.
     pub(crate) failed: bool,
+    /// Whether it is let into the pool while it is ready.
+    pub(crate) ejection: Ejection,
+    /// Whether it answered when it failed its last probe, and was not refusing since: see
+    /// [`ProbeOutcome`].
+    pub(crate) answers: bool,
     /// How far it is on its way out. Some exactly while it drains.
     pub(crate) ending: Option<Ending>,
     phase: Phase,
@@ -103,6 +109,8 @@ impl Instance {
             boot: None,
             probe_failure: None,
             failed: false,
+            ejection: Ejection::default(),
+            answers: false,
             ending: None,
             phase: Phase::Starting,
             since: now,
@@ -189,10 +197,11 @@ impl Instance {
         outcome: ProbeOutcome,
         health: &Health,
     ) -> Option<(Phase, String)> {
+        self.answers = !matches!(outcome, ProbeOutcome::Silent(_));
         self.streak = match (outcome, self.streak) {
             (ProbeOutcome::Pass, Streak::Passed(n)) => Streak::Passed(n.saturating_add(1)),
             (ProbeOutcome::Pass, Streak::Failed(_)) => Streak::Passed(1),
-            (ProbeOutcome::Fail(why), streak) => {
+            (ProbeOutcome::Fail(why) | ProbeOutcome::Silent(why), streak) => {
                 self.probe_failure = Some(why);
                 match streak {
                     Streak::Failed(n) => Streak::Failed(n.saturating_add(1)),
@@ -242,6 +251,14 @@ impl Origin {
         match self {
             Origin::Process => None,
             Origin::Address(entry) => Some(entry.addr),
+        }
+    }
+
+    /// Whom it stands behind; processes are all first.
+    pub(crate) fn priority(&self) -> u32 {
+        match self {
+            Origin::Process => 0,
+            Origin::Address(entry) => entry.priority,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Makes the copy of the state that screens, the admin API and metrics are shown.
 //! It changes nothing, and says nothing that the journal says differently.
 
-use model::Time;
+use model::{SHARE_FULL, Time, UNLIMITED};
 
 use crate::state::instance::Instance;
 use crate::state::service::{ServiceState, Standing};
@@ -18,6 +18,8 @@ impl ServiceState {
             Standing::Removed => (0, "removed from the configuration".to_owned()),
             Standing::Stopping => (0, "Herder shuts down".to_owned()),
         };
+        let tiers = self.tiers();
+        let in_pool: Vec<u64> = tiers.iter().flat_map(|(_, it)| it).map(|it| it.key).collect();
         Some(ServiceView {
             name: self.policy.name.clone(),
             slot: self.slot,
@@ -29,7 +31,9 @@ impl ServiceState {
             generation: self.generation,
             rollout: self.rollout_view(),
             backoff: self.backoff_view(now),
-            instances: self.instances.values().map(Instance::view).collect(),
+            panic: self.panic(),
+            ejections: self.ejections,
+            instances: self.instances.values().map(|it| it.view(&in_pool)).collect(),
         })
     }
 
@@ -54,7 +58,8 @@ impl ServiceState {
 }
 
 impl Instance {
-    fn view(&self) -> InstanceView {
+    /// `in_pool`: the keys of those that requests are sent to.
+    fn view(&self, in_pool: &[u64]) -> InstanceView {
         let endpoint = self.endpoint.as_ref();
         InstanceView {
             id: self.id.clone(),
@@ -69,6 +74,11 @@ impl Instance {
             requests: endpoint.map_or(0, |endpoint| endpoint.requests()),
             failures: endpoint.map_or(0, |endpoint| endpoint.failures()),
             boot: self.boot,
+            admission: self.ejection.admission.clone(),
+            ejections: self.ejection.times,
+            share: endpoint.map_or(SHARE_FULL, |endpoint| endpoint.share()),
+            limit: endpoint.map_or(UNLIMITED, |endpoint| endpoint.limit()),
+            in_pool: endpoint.is_some_and(|endpoint| in_pool.contains(&endpoint.key)),
         }
     }
 }

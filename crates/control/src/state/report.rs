@@ -130,6 +130,22 @@ impl State {
             instance.boot = Some(now.since(instance.ordered_at));
             service.backoff.port_was_free();
         }
+        if instance.is_ready() {
+            // It was away, and is another one now than the one that failed.
+            if let Some(endpoint) = &instance.endpoint {
+                endpoint.forget_streak();
+            }
+            instance.begin_trial(now, &mut self.journal);
+        }
+    }
+
+    /// A worker saw a streak or the end of a trial. Both were judged before this event, as they are
+    /// before every one; what is left is to probe it.
+    pub(super) fn look(&mut self, id: &InstanceId) {
+        let service = self.services.get_mut(&id.service);
+        if let Some(watched) = service.and_then(|service| service.probes.get_mut(&id.number)) {
+            watched.hasten = true;
+        }
     }
 
     /// Takes a ready instance out of the pool at once. Others are out already, so that any number
@@ -144,6 +160,7 @@ impl State {
         if instance.is_ready() {
             let why = "a request was refused or reset by it".to_owned();
             instance.enter(Phase::Unready, now, why, &mut self.journal);
+            instance.answers = false;
             if let Some(watched) = service.probes.get_mut(&id.number) {
                 watched.hasten = true;
             }

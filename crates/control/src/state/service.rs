@@ -12,6 +12,7 @@ use crate::journal::{Journal, span};
 use crate::state::backoff::Backoff;
 use crate::state::decision::Decision;
 use crate::state::instance::{Instance, Origin};
+use crate::state::pool::Said;
 use crate::state::rollout::Rollout;
 
 /// Everything about one service name. It is kept when the service is removed from the
@@ -37,6 +38,12 @@ pub(crate) struct ServiceState {
     pub(crate) probes: BTreeMap<u32, Watched>,
     /// Addresses that an operator took out of the pool; until a reload drops them from the list.
     pub(crate) set_aside: BTreeSet<SocketAddr>,
+    /// When the requests of the interval that runs are judged.
+    pub(crate) judged_next: Time,
+    /// Ejections so far.
+    pub(crate) ejections: u64,
+    /// What the journal says about its pool.
+    pub(crate) said: Said,
     /// The next instance gets this number, or a higher one.
     pub(crate) number_next: u32,
 }
@@ -75,6 +82,8 @@ pub(crate) enum Outdated {
     Unready,
     /// Its address is listed with another weight, which only a new endpoint can have.
     Weight,
+    /// Its address is listed with another priority.
+    Priority,
 }
 
 impl ServiceState {
@@ -92,6 +101,9 @@ impl ServiceState {
             instances: BTreeMap::new(),
             probes: BTreeMap::new(),
             set_aside: BTreeSet::new(),
+            judged_next: Time::default(),
+            ejections: 0,
+            said: Said::default(),
             number_next: 1,
         }
     }
@@ -141,7 +153,10 @@ impl ServiceState {
             Origin::Address(origin) => {
                 let same_addr = |entry: &&StaticEndpoint| entry.addr == origin.addr;
                 let listed = self.addresses()?.find(same_addr)?;
-                (listed.weight != origin.weight).then_some(Outdated::Weight)
+                if listed.weight != origin.weight {
+                    return Some(Outdated::Weight);
+                }
+                (listed.priority != origin.priority).then_some(Outdated::Priority)
             }
         }
     }
@@ -188,6 +203,7 @@ impl ServiceState {
                 format!("replaced, unready for {unready}")
             }
             (Some(Outdated::Weight), _) => "replaced, its weight changed".to_owned(),
+            (Some(Outdated::Priority), _) => "replaced, its priority changed".to_owned(),
             (None, Origin::Address(entry)) if self.set_aside.contains(&entry.addr) => {
                 format!("drain {}", instance.id)
             }

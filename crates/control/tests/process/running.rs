@@ -9,7 +9,7 @@ use control::{
     Colour, DriverSettings, Handle, InstanceView, Kind, Launcher, Order, Parts, Running, Sink,
     spawn,
 };
-use model::{Desired, Endpoint, Phase, Probe, RouteRule, Scale, Service, Source, Table};
+use model::{Desired, Endpoint, Phase, Probe, Report, RouteRule, Scale, Service, Source, Table};
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
 use crate::kit::{Cleanup, DEADLINE, children, runs, service, settings, subcommands, tests};
@@ -156,7 +156,7 @@ async fn a_herd_comes_up_scales_heals_restarts_and_shuts_down() {
     herder.ready(3, |_| true).await;
 
     kill_process(pids[0], Signal::KILL).unwrap();
-    herder.handle.unreachable(&"shop.1".parse().unwrap());
+    herder.handle.report(&"shop.1".parse().unwrap(), Report::Unreachable);
     let healed = |all: &[InstanceView]| all.iter().all(|i| i.pid.map(to_pid) != Some(pids[0]));
     herder.ready(3, healed).await;
 

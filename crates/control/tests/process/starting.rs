@@ -238,7 +238,7 @@ async fn connect(addr: SocketAddr) {
 async fn a_static_address_is_taken_on_and_let_go() {
     let mut herd = Herd::new();
     let addr: SocketAddr = "10.0.0.5:80".parse().unwrap();
-    let statics = service(Source::Static(vec![StaticEndpoint { addr, weight: 1 }]));
+    let statics = service(Source::Static(vec![StaticEndpoint { addr, weight: 1, priority: 0 }]));
     for number in 1..=2 {
         herd.driver.launch(id(number), &statics, Some(addr));
         let event = herd.next().await;

@@ -33,8 +33,11 @@ pub(crate) fn command(program: &str) -> Source {
 
 /// Addresses with their weights.
 pub(crate) fn fixed(addresses: &[(&str, u32)]) -> Source {
-    let entry =
-        |&(addr, weight): &(&str, u32)| StaticEndpoint { addr: addr.parse().unwrap(), weight };
+    let entry = |&(addr, weight): &(&str, u32)| StaticEndpoint {
+        addr: addr.parse().unwrap(),
+        weight,
+        priority: 0,
+    };
     Source::Static(addresses.iter().map(entry).collect())
 }
 

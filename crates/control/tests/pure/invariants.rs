@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use control::{Action, Entry, Event, InstanceView, Kind, ServiceView, View};
+use control::{Action, AdmissionView, Entry, Event, InstanceView, Kind, ServiceView, View};
 use model::{InstanceId, Phase, ServiceName, Table, Time};
 
 use crate::operator::{Operator, is_command};
@@ -156,7 +156,8 @@ impl Invariants {
         ownership(view, world);
     }
 
-    /// A published pool holds those that are ready, in the order of their numbers, and all open.
+    /// A published pool holds those that are ready and not ejected, in the order of their numbers,
+    /// and all open; in a panic others that answer too.
     pub(crate) fn table(&mut self, view: &View, table: &Table, operator: &Operator) {
         assert!(table.version >= self.table_version && table.version == view.table_version);
         self.table_version = table.version;
@@ -165,9 +166,8 @@ impl Invariants {
             let is_configured = operator.service(service.name.as_str()).is_some();
             assert!(pool.is_some() || !is_configured, "{} has a pool", service.name);
             let Some(pool) = pool else { continue };
-            let ready = service.instances.iter().filter(|it| it.phase == Phase::Ready);
-            let in_pool = pool.endpoints.iter().map(|endpoint| &endpoint.id);
-            assert!(ready.map(|it| &it.id).eq(in_pool), "the pool of {} is ready", service.name);
+            let in_pool: Vec<_> = pool.endpoints.iter().map(|endpoint| &endpoint.id).collect();
+            in_pool_are_right(service, &in_pool);
             assert_eq!(pool.slot, service.slot);
             assert_eq!(&*pool.service, operator.last(&service.name), "policies are as configured");
             for endpoint in &pool.endpoints {
@@ -236,6 +236,31 @@ impl Invariants {
             instances.map(|it| (&it.id, Some(it.phase))).collect();
         let told: Vec<_> = self.lives.iter().map(|(id, life)| (id, life.phase)).collect();
         assert_eq!(told, seen, "the journal and the view differ");
+    }
+}
+
+/// Ready and not ejected, or panic; and whoever is on trial has one request at most.
+fn in_pool_are_right(service: &ServiceView, in_pool: &[&InstanceId]) {
+    let is_ejected = |it: &InstanceView| matches!(it.admission, AdmissionView::Ejected { .. });
+    let available = |it: &&InstanceView| it.phase == Phase::Ready && !is_ejected(it);
+    let expected: Vec<_> = service.instances.iter().filter(available).map(|it| &it.id).collect();
+    let ServiceView { name, panic, .. } = service;
+    if panic.is_none() {
+        assert_eq!(in_pool, expected, "the pool of {name} is ready");
+    } else {
+        let may_be = |it: &&InstanceView| matches!(it.phase, Phase::Ready | Phase::Unready);
+        let others: Vec<_> = service.instances.iter().filter(may_be).map(|it| &it.id).collect();
+        assert!(expected.iter().all(|id| in_pool.contains(id)), "{name}: {in_pool:?}");
+        assert!(in_pool.is_sorted() && in_pool.iter().all(|id| others.contains(id)), "{name}");
+        assert!(in_pool.len() > expected.len(), "{name}: a panic that brings nobody");
+    }
+    for instance in &service.instances {
+        let is_ready = instance.phase == Phase::Ready;
+        assert_eq!(instance.in_pool, in_pool.contains(&&instance.id), "{}", instance.id);
+        assert!(is_ready || !is_ejected(instance) || instance.ejections > 0, "{}", instance.id);
+        if is_ready && matches!(instance.admission, AdmissionView::Trial { .. }) {
+            assert_eq!(instance.limit, 1, "{} is on trial", instance.id);
+        }
     }
 }
 

@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use control::{Event, Order, View};
-use model::{Algorithm, Desired, InstanceId, Scale, Service, ServiceName, Source, StaticEndpoint};
+use model::{
+    Algorithm, Desired, Eject, InstanceId, Scale, Service, ServiceName, Source, StaticEndpoint,
+    Streak,
+};
 
 use crate::desire::{command, desired, fixed, s, service};
 
@@ -221,13 +224,28 @@ fn some_addresses(rng: &mut fastrand::Rng) -> Service {
     for host in 1..=4 {
         if host == 1 || rng.bool() {
             let addr = ([10, 0, 0, host], 80).into();
-            list.push(StaticEndpoint { addr, weight: rng.u32(1..=2) });
+            list.push(StaticEndpoint { addr, weight: rng.u32(1..=2), priority: 0 });
         }
     }
     let count = u32::try_from(list.len()).unwrap();
     let mut api = service("api", fixed(&[]), Scale { min: count, max: count });
     api.source = Source::Static(list);
     api
+}
+
+fn some_eject(rng: &mut fastrand::Rng) -> Eject {
+    Eject {
+        is_on: rng.u32(0..4) > 0,
+        streak: Streak { errors: rng.u32(1..=5), gateway: 0, silent: rng.u32(0..=3) },
+        deviations_milli: 1000,
+        failure_percent: rng.choice([0, 60]).unwrap_or_default(),
+        instances_min: rng.u32(1..=3),
+        requests_min: rng.u32(1..=10),
+        interval: s(rng.u64(2..=10)),
+        time: s(rng.u64(1..=10)),
+        time_max: s(20),
+        percent_max: rng.u32(0..=100),
+    }
 }
 
 /// Changes policies that replace nothing.
@@ -238,6 +256,9 @@ fn vary(service: &mut Service, rng: &mut fastrand::Rng) {
     service.health.timeout_boot = s(rng.u64(5..=30));
     service.drain.timeout_drain = s(rng.u64(1..=20));
     service.drain.timeout_grace = s(rng.u64(1..=10));
+    service.eject = some_eject(rng);
+    service.panic_percent = rng.choice([0, 50, 80]).unwrap_or_default();
+    service.slow_start = s(rng.choice([0, 0, 5]).unwrap_or_default());
     service.balance =
         rng.choice([Algorithm::RoundRobin, Algorithm::LeastRequest]).unwrap_or_default();
 }

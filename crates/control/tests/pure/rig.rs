@@ -10,7 +10,7 @@ use control::{
     Action, Entry, Event, Exit, ExitStatus, InstanceView, Kind, Order, ProbeOutcome, Refusal,
     ServiceView, Settings, State, plan,
 };
-use model::{Endpoint, InstanceId, Phase, Service, Table, Time};
+use model::{Endpoint, InstanceId, Phase, Report, Service, Table, Time};
 
 use crate::desire::desired;
 
@@ -140,6 +140,10 @@ impl Rig {
         self.probed(instance, times, &ProbeOutcome::Fail("GET /healthz answered 500".into()))
     }
 
+    pub(crate) fn silent(&mut self, instance: &str, times: u32) -> Vec<String> {
+        self.probed(instance, times, &ProbeOutcome::Silent("connection refused".into()))
+    }
+
     fn probed(&mut self, instance: &str, times: u32, outcome: &ProbeOutcome) -> Vec<String> {
         let probed = || Event::Probed { id: id(instance), outcome: outcome.clone() };
         (0..times).flat_map(|_| self.told(probed())).collect()
@@ -152,7 +156,7 @@ impl Rig {
     }
 
     pub(crate) fn unreachable(&mut self, instance: &str) -> Vec<String> {
-        self.told(Event::Unreachable { id: id(instance) })
+        self.told(Event::Reported { id: id(instance), report: Report::Unreachable })
     }
 
     pub(crate) fn quiet(&mut self, instance: &str) -> Vec<String> {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use control::{Event, Kind, ProbeOutcome};
-use model::Phase;
+use model::{Phase, Report};
 
 use crate::desire::{s, shop};
 use crate::rig::{Rig, id};
@@ -117,7 +117,7 @@ fn reports_about_those_who_are_not_there_change_nothing() {
     for event in [
         Event::Probed { id: id("shop.9"), outcome: pass() },
         Event::Probed { id: id("other.1"), outcome: pass() },
-        Event::Unreachable { id: id("shop.9") },
+        Event::Reported { id: id("shop.9"), report: Report::Unreachable },
         Event::Quiet { id: id("shop.9") },
         Event::Quiet { id: id("shop.1") },
     ] {

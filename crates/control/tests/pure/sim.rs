@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::{Event, InstanceView, Kind, Order, ServiceView, Settings, State, View, plan};
+use control::{
+    AdmissionView, Event, InstanceView, Kind, Order, ServiceView, Settings, State, View, plan,
+};
 use model::{Endpoint, Phase, Scale, StaticEndpoint, Table, Time};
 
 use crate::desire::s;
@@ -32,7 +34,7 @@ const ROUNDS_MAX: usize = 8;
 
 /// What has to happen in every lot of seeds, as the journal says it: a storm that misses one of
 /// these does not test what it is for.
-const SEEN: [&str; 18] = [
+const SEEN: [&str; 26] = [
     " unready: failed ",
     " unready: a request was refused",
     "could not start: ",
@@ -51,6 +53,14 @@ const SEEN: [&str; 18] = [
     "is in a crash loop",
     "forgotten, all instances ready",
     "nobody owns it; it is killed",
+    " ejected for ",
+    " failures in a row",
+    " of its requests succeeded, less than ",
+    ": its trial request failed; before: ",
+    " admitted: its trial request succeeded",
+    "no other one is available: ",
+    " are out already, and ",
+    ": panic at priority 0: ",
 ];
 
 /// Without faults nothing untrue is reported, and so nothing may look like a defect.
@@ -216,7 +226,9 @@ impl Sim {
                 return Some(format!("{name} is not gone"));
             };
             let ready = service.instances.iter().filter(|it| it.phase == Phase::Ready).count();
-            let all_ready = ready == service.instances.len();
+            let admitted = |it: &InstanceView| it.admission == AdmissionView::Admitted;
+            let all_ready = ready == service.instances.len()
+                && (policy.routes.is_empty() || service.instances.iter().all(admitted));
             let enough = match self.operator.addresses(policy) {
                 Some(addresses) => self.serves_exactly(&addresses),
                 None => ready == service.desired as usize,
@@ -235,9 +247,10 @@ impl Sim {
     /// Whether the table has these addresses with these weights, and no other one.
     fn serves_exactly(&self, addresses: &[StaticEndpoint]) -> bool {
         let pools = self.table.pools.iter().filter(|pool| pool.service.name.as_str() == "api");
-        let entry = |it: &Arc<Endpoint>| StaticEndpoint { addr: it.addr, weight: it.weight };
+        let entry = |it: &Arc<Endpoint>| (it.addr, it.weight);
         let served: Vec<_> = pools.flat_map(|pool| pool.endpoints.iter().map(entry)).collect();
-        served.len() == addresses.len() && addresses.iter().all(|it| served.contains(it))
+        let is_served = |it: &StaticEndpoint| served.contains(&(it.addr, it.weight));
+        served.len() == addresses.len() && addresses.iter().all(is_served)
     }
 
     /// Applying the same configuration twice plans nothing.
@@ -332,6 +345,10 @@ impl Sim {
         self.invariants.told(&event, &self.view());
         if self.tells && !matches!(event, Event::Configured(_)) {
             println!("{now} {event:?}");
+        }
+        if !fits {
+            // What is due happens with any event.
+            self.tell(Event::Tick, true);
         }
         let before = (!fits).then(|| format!("{:?}", self.view()));
         let taken = self.state.apply(now, event);

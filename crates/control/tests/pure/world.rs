@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::{Action, Event, Exit, ExitStatus, ProbeOutcome};
-use model::{Endpoint, InFlight, InstanceId, Service, Source, Table, Time};
+use model::{
+    Endpoint, InFlight, InstanceId, Notice, Outcome, Report, Service, Source, Table, Time,
+};
 
 /// SIGKILLs in a row that may get lost: fewer than are sent.
 const KILLS_LOST_MAX: u32 = 3;
@@ -58,6 +60,8 @@ struct Process {
     /// When it passes its probes; never, when it hangs.
     fit_at: Option<Time>,
     sick: bool,
+    /// Until then it passes its probes and fails most requests.
+    fails_until: Time,
     /// SIGTERM means nothing to it.
     deaf: bool,
     /// Somebody else runs it.
@@ -275,7 +279,9 @@ impl World {
         let boots_in = if is_address { self.ms(10) } else { self.ms(2_000) };
         let fit_at = (!self.fails(0.08)).then(|| self.now + boots_in);
         let deaf = !is_address && self.fails(0.2);
-        let process = Process { fit_at, sick: false, deaf, is_address, kills_lost: 0 };
+        let fails_for = if self.fails(0.3) { self.ms(60_000) } else { Duration::ZERO };
+        let fails_until = self.now + fails_for;
+        let process = Process { fit_at, sick: false, fails_until, deaf, is_address, kills_lost: 0 };
         self.processes.insert(id.clone(), process);
         let addr = addr.unwrap_or_else(|| ([127, 0, 0, 1], 1000).into());
         let report = Event::Started { id: id.clone(), addr, pid: (!is_address).then_some(1) };
@@ -373,10 +379,10 @@ impl World {
         };
         watch.passes = if is_fit { watch.passes + 1 } else { 0 };
         let interval = if watch.passes >= 2 { watch.interval } else { watch.interval_fast };
-        let outcome = if is_fit {
-            ProbeOutcome::Pass
-        } else {
-            ProbeOutcome::Fail("connection refused".to_owned())
+        let outcome = match is_fit {
+            true => ProbeOutcome::Pass,
+            false if self.rng.bool() => ProbeOutcome::Silent("connection refused".to_owned()),
+            false => ProbeOutcome::Fail("GET /healthz answered 500".to_owned()),
         };
         let longest = if self.fails(0.05) { 1_000 } else { 20 };
         let latency = self.ms(longest);
@@ -398,9 +404,11 @@ impl World {
             table.pools.iter().flat_map(|pool| &pool.endpoints).collect();
         let Some(endpoint) = self.rng.choice(endpoints) else { return };
         let id = endpoint.id.clone();
-        let guard = endpoint.begin().unwrap_or_else(|| panic!("{id} is published and closed"));
+        assert!(!endpoint.is_closed(), "{id} is published and closed");
+        // It is on trial, and has its one request.
+        let Some(guard) = endpoint.begin() else { return };
         if !self.processes.contains_key(&id) || self.fails(0.02) {
-            return self.plan(Duration::ZERO, Due::Report(Event::Unreachable { id }));
+            return self.plan(Duration::ZERO, Due::Report(unreachable(id)));
         }
         self.requests.entry(id.clone()).or_default().push(guard);
         let longest = if self.fails(0.03) { 100_000 } else { 1_000 };
@@ -408,11 +416,27 @@ impl World {
         self.plan(after, Due::Finish(id));
     }
 
+    /// What came of it is observed by a worker, whose report may get lost.
     fn finish(&mut self, id: &InstanceId) {
-        if let Some(requests) = self.requests.get_mut(id) {
-            requests.pop();
+        let (outcome, now) = (self.outcome(id), self.now);
+        let ended = self.requests.get_mut(id).and_then(Vec::pop);
+        if ended.is_some_and(|request| request.observe(outcome, now) == Notice::Look)
+            && !self.fails(0.1)
+        {
+            let report = Event::Reported { id: id.clone(), report: Report::Look };
+            self.plan(Duration::ZERO, Due::Report(report));
         }
         self.tell_if_quiet(id);
+    }
+
+    fn outcome(&mut self, id: &InstanceId) -> Outcome {
+        let now = self.now;
+        let is_bad = |it: &Process| it.sick || now < it.fails_until;
+        if self.processes.get(id).is_some_and(is_bad) && self.fails(0.9) {
+            self.rng.choice([Outcome::Failed, Outcome::ServerError { is_gateway: true }]).unwrap()
+        } else {
+            Outcome::Answered(None)
+        }
     }
 
     fn tell_if_quiet(&mut self, id: &InstanceId) {
@@ -440,7 +464,7 @@ impl World {
         let addr = ([127, 0, 0, 1], 1000).into();
         let lie = match self.rng.u32(0..6) {
             0 => Event::Probed { id, outcome: ProbeOutcome::Pass },
-            1 => Event::Unreachable { id },
+            1 => unreachable(id),
             2 => Event::Quiet { id },
             3 => Event::Exited { id, exit },
             4 => Event::StartFailed { id, reason: "never mind".to_owned() },
@@ -448,6 +472,11 @@ impl World {
         };
         self.plan(Duration::ZERO, Due::Report(lie));
     }
+}
+
+/// A worker was refused by this instance.
+fn unreachable(id: InstanceId) -> Event {
+    Event::Reported { id, report: Report::Unreachable }
 }
 
 /// Every third edition of a command ends soon after it was started.

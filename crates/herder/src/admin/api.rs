@@ -1,12 +1,16 @@
 //! The admin API on the wire: what goes over the socket, as types. A promise, unlike the model.
 //! Conversions only; no route, no state, no decision.
 
+mod instance;
+
 use std::collections::BTreeMap;
 
-use control::{BackoffView, Entry, InstanceView, RolloutView, ServiceView, View};
+use control::{BackoffView, Entry, RolloutView, ServiceView, View};
 use model::{Phase, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub(crate) use self::instance::{Ejection, Instance, PhaseWord};
 
 /// A running Herder as of one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -68,6 +72,9 @@ pub(crate) struct Service {
     pub(crate) rollout: Option<Rollout>,
     /// Failures that hold back the next start.
     pub(crate) backoff: Option<Backoff>,
+    /// Why requests go to all instances that answer, if they do.
+    #[serde(default)]
+    pub(crate) panic: Option<String>,
     /// By number; those that are gone are left out.
     pub(crate) instances: Vec<Instance>,
 }
@@ -109,51 +116,6 @@ pub(crate) struct Backoff {
     pub(crate) reason: String,
     /// What it wrote last, oldest first.
     pub(crate) last_lines: Vec<String>,
-}
-
-/// One running copy of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Instance {
-    /// Its id, such as `shop.2`.
-    pub(crate) id: String,
-    /// Where it is in its life.
-    pub(crate) phase: PhaseWord,
-    /// For how long.
-    pub(crate) phase_age_ms: u64,
-    /// Why.
-    pub(crate) reason: String,
-    /// What its last failed probe found, while it is not ready.
-    pub(crate) trouble: Option<String>,
-    /// Its generation; older than the service's while it waits to be replaced.
-    pub(crate) generation: u64,
-    /// Where it is reached, once known.
-    pub(crate) address: Option<String>,
-    /// Its process, when it is one.
-    pub(crate) pid: Option<u32>,
-    /// Requests in flight.
-    pub(crate) in_flight: u32,
-    /// Requests so far.
-    pub(crate) requests: u64,
-    /// Requests that failed through its fault.
-    pub(crate) failures: u64,
-    /// From the order to start it to its first ready.
-    pub(crate) boot_ms: Option<u64>,
-}
-
-/// The phases of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum PhaseWord {
-    /// Running, and has not passed its first probes.
-    Starting,
-    /// In the pool.
-    Ready,
-    /// Was ready, now fails.
-    Unready,
-    /// Told to go, finishes what it has.
-    Draining,
-    /// Not running.
-    Gone,
 }
 
 /// A part of the journal.
@@ -276,6 +238,7 @@ impl Service {
             traffic: None,
             rollout: view.rollout.as_ref().map(Rollout::of),
             backoff: view.backoff.as_ref().map(|backoff| Backoff::of(backoff, now)),
+            panic: view.panic.clone(),
             instances: view.instances.iter().map(|inst| Instance::of(inst, now)).collect(),
         }
     }
@@ -309,25 +272,6 @@ impl Backoff {
     }
 }
 
-impl Instance {
-    fn of(view: &InstanceView, now: Time) -> Self {
-        Self {
-            id: view.id.to_string(),
-            phase: view.phase.into(),
-            phase_age_ms: ms(now.since(view.since)),
-            reason: view.reason.clone(),
-            trouble: view.trouble.clone(),
-            generation: view.generation,
-            address: view.addr.map(|addr| addr.to_string()),
-            pid: view.pid,
-            in_flight: view.in_flight,
-            requests: view.requests,
-            failures: view.failures,
-            boot_ms: view.boot.map(ms),
-        }
-    }
-}
-
 impl From<&Entry> for JournalEntry {
     fn from(entry: &Entry) -> Self {
         Self {
@@ -338,32 +282,6 @@ impl From<&Entry> for JournalEntry {
             instance: entry.instance.as_ref().map(ToString::to_string),
             text: entry.text.clone(),
         }
-    }
-}
-
-impl From<Phase> for PhaseWord {
-    fn from(phase: Phase) -> Self {
-        match phase {
-            Phase::Starting => Self::Starting,
-            Phase::Ready => Self::Ready,
-            Phase::Unready => Self::Unready,
-            Phase::Draining => Self::Draining,
-            Phase::Gone => Self::Gone,
-        }
-    }
-}
-
-impl PhaseWord {
-    /// The word used in logs, metrics and screens.
-    pub(crate) fn label(self) -> &'static str {
-        let phase = match self {
-            Self::Starting => Phase::Starting,
-            Self::Ready => Phase::Ready,
-            Self::Unready => Phase::Unready,
-            Self::Draining => Phase::Draining,
-            Self::Gone => Phase::Gone,
-        };
-        phase.label()
     }
 }
 

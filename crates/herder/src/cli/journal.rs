@@ -59,7 +59,8 @@ fn render(entry: &JournalEntry, paint: Paint) -> String {
     let kind = format!("{:<10}", entry.kind);
     let kind = match entry.kind.as_str() {
         "failure" | "refused" | "defect" => paint.red(&kind),
-        "backoff" | "rollout" => paint.yellow(&kind),
+        "ejected" | "panic" => paint.red(&kind),
+        "backoff" | "rollout" | "spared" | "trial" | "failover" => paint.yellow(&kind),
         _ => kind,
     };
     format!("{}  {kind}  {whom:<8}  {}", paint.dim(&entry.at), entry.text)

@@ -315,6 +315,9 @@ mod tests {
             requests: 0,
             failures: 0,
             boot_ms: None,
+            in_pool: phase == PhaseWord::Ready,
+            share_percent: 100,
+            ejection: None,
         }
     }
 
@@ -346,6 +349,7 @@ mod tests {
                 traffic: None,
                 rollout: None,
                 backoff: None,
+                panic: None,
                 instances,
             }],
         }

@@ -4,7 +4,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use crate::admin::api::{self, Backoff, PhaseWord};
+use crate::admin::api::{self, Backoff, Ejection, PhaseWord};
 use crate::cli::table::{Align, Cell, Colour, Table};
 use crate::cli::{Failure, Paint};
 use crate::client::Client;
@@ -125,6 +125,9 @@ fn services(status: &api::Status) -> Table {
             let note = format!("rollout: {replaced} of {total} replaced ({reason})");
             table.note(Cell::painted(note, Paint::yellow));
         }
+        if let Some(panic) = &service.panic {
+            table.note(Cell::painted(format!("panic: {panic}"), Paint::red));
+        }
         if let Some(backoff) = &service.backoff {
             note_backoff(&mut table, backoff);
         }
@@ -188,8 +191,24 @@ fn instances(status: &api::Status) -> Option<Table> {
                 table.note(Cell::painted(format!("last probe: {trouble}"), Paint::yellow));
             }
         }
+        if let Some(ejection) = &instance.ejection {
+            table.note(Cell::painted(ejected(ejection), Paint::yellow));
+        } else if instance.share_percent < 100 {
+            let note = format!("gets {} % of its part", instance.share_percent);
+            table.note(Cell::painted(note, Paint::dim));
+        }
     }
     Some(table)
+}
+
+/// What an ejection is about, and when it may end.
+pub(crate) fn ejected(ejection: &Ejection) -> String {
+    let why = &ejection.reason;
+    match ejection.trial_in_ms {
+        // Rounded up, so that it never says "in 0s".
+        Some(wait) => format!("ejected, tried in {}: {why}", age(wait.next_multiple_of(1000))),
+        None => format!("on trial, its next request decides: {why}"),
+    }
 }
 
 fn phase_colour(phase: PhaseWord) -> Colour {
@@ -241,6 +260,9 @@ mod tests {
             requests: 12_345_678,
             failures: 0,
             boot_ms: Some(300),
+            in_pool: phase == PhaseWord::Ready,
+            share_percent: 100,
+            ejection: None,
         }
     }
 
@@ -253,6 +275,12 @@ mod tests {
             in_flight: 0,
             requests: 0,
             ..instance(3, PhaseWord::Starting)
+        };
+        let out = Ejection {
+            reason: "5 failures in a row".to_owned(),
+            times: 1,
+            age_ms: 2_000,
+            trial_in_ms: Some(7_500),
         };
         api::Status {
             version: "0.1.0".to_owned(),
@@ -289,6 +317,7 @@ mod tests {
                     p50_ms: Some(0.42),
                     p99_ms: Some(12.3),
                 }),
+                panic: Some("only 1 of 3 that answer are available".to_owned()),
                 rollout: Some(Rollout { replaced: 1, total: 3, reason: "restart shop".to_owned() }),
                 backoff: Some(Backoff {
                     failures: 5,
@@ -298,7 +327,7 @@ mod tests {
                     last_lines: (1..=6).map(|n| format!("line {n}")).collect(),
                 }),
                 instances: vec![
-                    instance(1, PhaseWord::Ready),
+                    Instance { ejection: Some(out), ..instance(1, PhaseWord::Ready) },
                     Instance { failures: 3, ..instance(2, PhaseWord::Draining) },
                     starting,
                 ],
@@ -318,6 +347,7 @@ shop         2        3    2    8  round-robin   1234  0.42ms  12ms
   3 desired: scale shop 3
   0.2 requests a second are answered with 5xx
   rollout: 1 of 3 replaced (restart shop)
+  panic: only 1 of 3 that answer are available
   crash loop: 5 failures in a row, next start in 12s: exit code 1
     | line 2
     | line 3
@@ -327,6 +357,7 @@ shop         2        3    2    8  round-robin   1234  0.42ms  12ms
 
 INSTANCE  PHASE     SINCE  ADDRESS              PID  NOW  REQUESTS  FAILED
 shop.1    ready     1m12s  127.0.0.1:20001  4194304   12  12345678       0
+  ejected, tried in 8s: 5 failures in a row
 shop.2    draining  1m12s  127.0.0.1:20001  4194304   12  12345678       3
   2 probes passed
 shop.3    starting  1m12s  -                      -    0         0       0

@@ -134,7 +134,8 @@ fn with_last_lines(mut text: String, backoff: &BackoffView) -> String {
 
 #[cfg(test)]
 mod tests {
-    use model::Algorithm;
+    use control::AdmissionView;
+    use model::{Algorithm, SHARE_FULL, UNLIMITED};
 
     use super::*;
 
@@ -152,6 +153,11 @@ mod tests {
             requests: 0,
             failures: 0,
             boot: None,
+            admission: AdmissionView::Admitted,
+            ejections: 0,
+            share: SHARE_FULL,
+            limit: UNLIMITED,
+            in_pool: phase == Phase::Ready,
         }
     }
 
@@ -169,6 +175,8 @@ mod tests {
             generation: 1,
             rollout: None,
             backoff: None,
+            panic: None,
+            ejections: 0,
             instances,
         };
         View {

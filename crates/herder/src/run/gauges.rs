@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use control::{Entry, InstanceView, ServiceView, View};
+use control::{AdmissionView, Entry, InstanceView, ServiceView, View};
 use model::{ServiceName, Time};
 use telemetry::{InstanceGauges, JournalCount, Recent, Registry, ServiceGauges};
 use tokio::sync::watch;
@@ -90,6 +90,8 @@ pub(crate) fn services(view: &View) -> Vec<ServiceGauges> {
         desired: service.desired,
         min: service.min,
         max: service.max,
+        ejections: service.ejections,
+        in_panic: service.panic.is_some(),
         instances: service.instances.iter().map(instance).collect(),
     };
     view.services.iter().map(service).collect()
@@ -108,6 +110,7 @@ fn instance(view: &InstanceView) -> InstanceGauges {
         in_flight: view.in_flight,
         requests: view.requests,
         failures: view.failures,
+        is_ejected: matches!(view.admission, AdmissionView::Ejected { .. }),
     }
 }
 

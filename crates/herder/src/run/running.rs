@@ -301,7 +301,7 @@ impl Running {
                 version: env!("CARGO_PKG_VERSION"),
                 started,
                 table_version: view.table_version,
-                unreachable_dropped: control.unreachable_dropped(),
+                reports_dropped: control.reports_dropped(),
                 access_log_lost: access.as_ref().map(|log| log.lost()).unwrap_or_default(),
                 journal: journal.borrow().clone(),
                 services: gauges::services(view),

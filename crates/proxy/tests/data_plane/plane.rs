@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use model::{
     Algorithm, Compression, Destination, Endpoint, HostPattern, HttpPolicy, Limits, Listener,
-    ListenerLimits, Live, Mode, Networks, Pool, ProxyProtocolOut, QueuePolicy, Redirect, Retry,
-    Route, Rules, Service, Source, Table,
+    ListenerLimits, Live, Mode, Networks, Pool, ProxyProtocolOut, QueuePolicy, Redirect, Report,
+    Retry, Route, Rules, Service, Source, Table,
 };
 use proxy::{Proxy, Settings};
 use serde_json::Value;
@@ -128,7 +128,11 @@ impl Setup {
             registry: Arc::clone(&registry),
             access: access.clone(),
             access_one_in: self.access_one_in.try_into().unwrap(),
-            unreachable: Arc::new(move |id| reports.lock().unwrap().push(id.to_string())),
+            report: Arc::new(move |id, report| {
+                if report == Report::Unreachable {
+                    reports.lock().unwrap().push(id.to_string());
+                }
+            }),
         };
         let mut listener = listener("web", "127.0.0.1:0".parse().unwrap(), &self.limits);
         listener.trusted_proxies = self.trusted_proxies;
