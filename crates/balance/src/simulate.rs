@@ -9,13 +9,15 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Algorithm, Ask, Endpoint, InFlight, Live, Outcome, Select, Time};
+use model::{
+    Algorithm, Ask, Eject, Endpoint, InFlight, Live, Notice, Outcome, Select, Streak, Time, Trial,
+};
 
 pub use self::report::Report;
 
 use self::plant::{Plant, Work};
 use self::report::Tally;
-use crate::selector;
+use crate::{ejected_max, ejection_time, selector, streak_fault};
 
 /// What an instance needs for a request on average when it has nothing else to do.
 pub const SERVICE_TIME: Duration = Duration::from_millis(10);
@@ -25,9 +27,15 @@ pub const PARALLEL: u32 = 8;
 pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
 /// What is seen before this much time counts for nothing: algorithms may learn until then.
 pub const WARM_UP: Duration = Duration::from_secs(2);
+/// Failures in a row after which an instance is ejected.
+pub const ERRORS_MAX: u32 = 5;
 /// How many instances join in [`Scenario::Joining`].
 pub const JOINING: u32 = 10;
 
+/// The bounds of ejections, as they are by default.
+const EJECTED_PERCENT_MAX: u32 = 50;
+const EJECTED_FIRST: Duration = Duration::from_secs(10);
+const EJECTED_LONGEST: Duration = Duration::from_secs(300);
 /// Clients that requests come from, for the algorithms that tell them apart.
 const CLIENTS: u64 = 10_000;
 /// Spreads their numbers over all of a hash: 2^64 by the golden ratio, Knuth's multiplier.
@@ -100,6 +108,16 @@ impl Scenario {
     }
 }
 
+/// Whether instances that fail are ejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ejects {
+    /// After [`ERRORS_MAX`] failures in a row, for 10 s at first, and let in again if the first
+    /// request after that is answered.
+    Failing,
+    /// Nobody is.
+    Nobody,
+}
+
 /// One experiment. The same one gives the same report, whatever machine it runs on.
 #[derive(Clone, Copy, Debug)]
 pub struct Experiment {
@@ -109,6 +127,8 @@ pub struct Experiment {
     pub scenario: Scenario,
     /// How many there are at first; at least 1.
     pub instances: u32,
+    /// Whether instances that fail are ejected, as they are by default.
+    pub ejects: Ejects,
     /// For how long.
     pub length: Duration,
     /// Decides when requests come, how long they take, and what is picked by chance.
@@ -150,6 +170,8 @@ enum What {
     Pause(usize),
     /// An instance stands still for ever.
     Freeze(usize),
+    /// The time of an ejection is over.
+    Trial(usize),
     /// More instances come.
     Join,
 }
@@ -165,6 +187,13 @@ struct Request {
     is_over: bool,
 }
 
+/// How an instance fared with its ejections.
+#[derive(Clone, Copy, Default)]
+struct Ejection {
+    is_out: bool,
+    times: u32,
+}
+
 struct Run {
     experiment: Experiment,
     rng: fastrand::Rng,
@@ -175,6 +204,8 @@ struct Run {
     gap_ns: f64,
     plants: Vec<Plant>,
     endpoints: Vec<Arc<Endpoint>>,
+    /// By the index of the endpoint.
+    ejections: Vec<Ejection>,
     live: Arc<Live>,
     selector: Box<dyn Select>,
     requests: Vec<Request>,
@@ -197,6 +228,7 @@ impl Run {
             gap_ns: 1e9 / (capacity_per_s * experiment.scenario.load()),
             plants: Vec::new(),
             endpoints: Vec::new(),
+            ejections: Vec::new(),
             selector: selector(experiment.algorithm, &[], &live),
             live,
             requests: Vec::new(),
@@ -222,13 +254,47 @@ impl Run {
         let id = format!("made-up.{key}").parse().expect("a name, a dot and a number are an id");
         // Nobody connects there.
         let addr = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-        self.endpoints.push(Arc::new(Endpoint::new(id, key, addr, 1)));
+        let endpoint = Endpoint::new(id, key, addr, 1);
+        endpoint.set_streak_bounds(streak_bounds());
+        self.endpoints.push(Arc::new(endpoint));
+        self.ejections.push(Ejection::default());
         self.tally.add(plant.kind());
         self.plants.push(plant);
     }
 
     fn publish(&mut self) {
-        self.selector = selector(self.experiment.algorithm, &self.endpoints, &self.live);
+        let all = self.endpoints.iter().zip(&self.ejections);
+        let pool: Vec<_> = all.filter(|(_, it)| !it.is_out).map(|(it, _)| Arc::clone(it)).collect();
+        self.selector = selector(self.experiment.algorithm, &pool, &self.live);
+    }
+
+    /// Takes note of an outcome, and ejects or lets in as control does by streaks.
+    fn observe(&mut self, now_ns: u64, begun: &InFlight, outcome: Outcome) {
+        let notice = begun.observe(outcome, moment(now_ns));
+        if notice == Notice::Nothing || self.experiment.ejects == Ejects::Nobody {
+            return;
+        }
+        let endpoint = begun.endpoint();
+        let fails = match endpoint.trial() {
+            Some(Trial::Runs) => return,
+            Some(trial) => {
+                endpoint.end_trial();
+                trial == Trial::Failed
+            }
+            None => streak_fault(&endpoint.streak(), &streak_bounds()).is_some(),
+        };
+        let out = self.ejections.iter().filter(|ejection| ejection.is_out).count();
+        let count = self.endpoints.len();
+        let may_go = out < ejected_max(count, EJECTED_PERCENT_MAX) && out + 1 < count;
+        let at = index(begun);
+        if !fails || !may_go || self.ejections[at].is_out {
+            return;
+        }
+        self.ejections[at].is_out = true;
+        self.ejections[at].times += 1;
+        let time = ejection_time(&eject(), self.ejections[at].times, &mut self.rng);
+        self.publish();
+        self.note(now_ns + whole_ns(time), What::Trial(at));
     }
 
     fn note(&mut self, at_ns: u64, what: What) {
@@ -250,6 +316,11 @@ impl Run {
                 self.note(now_ns + plant::PAUSE_EVERY_NS, What::Pause(at));
             }
             What::Freeze(at) => self.plants[at].freeze(),
+            What::Trial(at) => {
+                self.ejections[at].is_out = false;
+                self.endpoints[at].begin_trial();
+                self.publish();
+            }
             What::Join => {
                 (0..JOINING).for_each(|_| self.add(Plant::cold(now_ns)));
                 self.publish();
@@ -266,8 +337,7 @@ impl Run {
         let Some(begun) = self.selector.pick(&ask, &mut self.rng) else {
             return self.tally.turned_away(now_ns);
         };
-        // Its key counts from 1.
-        let at = usize::try_from(begun.endpoint().key - 1).expect("a key is an index and one");
+        let at = index(&begun);
         self.tally.picked(now_ns, at);
         let work = self.plants[at].work(now_ns, &mut self.rng);
         let request = Request { began_ns: now_ns, at, work, begun: Some(begun), is_over: false };
@@ -306,11 +376,11 @@ impl Run {
                 true => Outcome::ServerError { is_gateway: false },
                 false => Outcome::Answered(Some(took)),
             };
-            begun.observe(outcome, moment(now_ns));
             match request.work.fails {
                 true => self.tally.failed(request.began_ns),
                 false => self.tally.answered(request.began_ns, took),
             }
+            self.observe(now_ns, &begun, outcome);
         }
         if let Some(next) = self.plants[at].release() {
             self.start(now_ns, next);
@@ -321,18 +391,31 @@ impl Run {
     fn give_up(&mut self, now_ns: u64, number: usize) {
         let request = &mut self.requests[number];
         if let Some(begun) = request.begun.take() {
-            begun.observe(Outcome::Abandoned(CLIENT_TIMEOUT), moment(now_ns));
             self.tally.given_up(request.began_ns);
             if self.plants[request.at].forget(number) {
                 request.is_over = true;
             }
+            self.observe(now_ns, &begun, Outcome::Abandoned(CLIENT_TIMEOUT));
         }
-        match request.is_over {
+        match self.requests[number].is_over {
             true => self.free.push(number),
             // The instance still works on it, for nobody.
             false => self.note(now_ns + whole_ns(CLIENT_TIMEOUT), What::GivenUp(number)),
         }
     }
+}
+
+/// Where an endpoint is among all; its key counts from 1.
+fn index(begun: &InFlight) -> usize {
+    usize::try_from(begun.endpoint().key - 1).expect("a key is an index and one")
+}
+
+fn streak_bounds() -> Streak {
+    Streak { errors: ERRORS_MAX, ..Streak::default() }
+}
+
+fn eject() -> Eject {
+    Eject { time: EJECTED_FIRST, time_max: EJECTED_LONGEST, ..Eject::never() }
 }
 
 fn moment(ns: u64) -> Time {

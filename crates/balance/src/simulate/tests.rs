@@ -5,7 +5,7 @@ use super::*;
 
 fn run(algorithm: Algorithm, scenario: Scenario) -> Report {
     let length = Duration::from_secs(12);
-    Experiment { algorithm, scenario, instances: 3, length, seed: 7 }.run()
+    Experiment { algorithm, scenario, instances: 3, ejects: Ejects::Nobody, length, seed: 7 }.run()
 }
 
 #[test]
@@ -14,6 +14,7 @@ fn the_same_experiment_gives_the_same_report_and_another_seed_another() {
         algorithm: Algorithm::Random,
         scenario: Scenario::Pausing,
         instances: 5,
+        ejects: Ejects::Failing,
         length: Duration::from_secs(4),
         seed: 1,
     };
@@ -45,6 +46,19 @@ fn in_turn_a_slow_instance_drowns_and_by_requests_in_flight_it_does_not() {
 fn by_requests_in_flight_alone_a_failing_instance_gets_most() {
     let report = run(Algorithm::LeastRequest, Scenario::Failing);
     assert!(report.odd.unwrap() > 0.5 && report.failed > 0.5, "{report:?}");
+}
+
+/// After 5 failures it is out, and comes back for one request 10 s later.
+#[test]
+fn ejected_a_failing_instance_gets_next_to_nothing_whoever_picks() {
+    for (algorithm, instances) in
+        Algorithm::ALL.into_iter().flat_map(|algorithm| [(algorithm, 3), (algorithm, 20)])
+    {
+        let (scenario, length) = (Scenario::Failing, Duration::from_secs(15));
+        let ejects = Ejects::Failing;
+        let report = Experiment { algorithm, scenario, instances, ejects, length, seed: 3 }.run();
+        assert!(report.failed < 0.01, "{algorithm:?}, {instances}: {report:?}");
+    }
 }
 
 #[test]
@@ -84,9 +98,10 @@ fn least_latency_is_the_best_or_nearly_so_whatever_is_the_matter() {
     for (scenario, instances) in
         Scenario::ALL.into_iter().flat_map(|scenario| [(scenario, 3), (scenario, 20)])
     {
-        let length = Duration::from_secs(15);
+        let (length, ejects) = (Duration::from_secs(15), Ejects::Nobody);
         let run = |algorithm| {
-            let report = Experiment { algorithm, scenario, instances, length, seed: 11 }.run();
+            let report =
+                Experiment { algorithm, scenario, instances, ejects, length, seed: 11 }.run();
             (report.p99.unwrap().as_secs_f64(), report)
         };
         let (p99_s, report) = run(Algorithm::LeastLatency);

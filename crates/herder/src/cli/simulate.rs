@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use balance::simulate::{Experiment, Report, Scenario};
+use balance::simulate::{Ejects, Experiment, Report, Scenario};
 use clap::{Args, Subcommand};
 use model::Algorithm;
 
@@ -48,6 +48,9 @@ struct Balance {
     #[arg(long, value_delimiter = ',', default_value = "3,100", value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=i64::from(INSTANCES_MAX)))]
     instances: Vec<u32>,
+    /// Eject nobody: instances that fail keep their part of the requests
+    #[arg(long)]
+    without_ejection: bool,
     /// How long each experiment is, in seconds of its own time
     #[arg(long, default_value = "30", value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(4..=LENGTH_MAX_S))]
@@ -75,6 +78,7 @@ pub(crate) fn simulate(order: &Simulate) -> Result<(), Failure> {
     let algorithms = chosen(&order.algorithm)?;
     let scenarios =
         if order.scenario.is_empty() { Scenario::ALL.to_vec() } else { order.scenario.clone() };
+    let ejects = if order.without_ejection { Ejects::Nobody } else { Ejects::Failing };
     let paint = Paint::stdout();
     let mut out = std::io::stdout().lock();
     for scenario in scenarios {
@@ -82,7 +86,9 @@ pub(crate) fn simulate(order: &Simulate) -> Result<(), Failure> {
             let mut table = Table::new(&COLUMNS);
             for &algorithm in &algorithms {
                 let (length, seed) = (Duration::from_secs(order.length), order.seed);
-                let report = Experiment { algorithm, scenario, instances, length, seed }.run();
+                let experiment =
+                    Experiment { algorithm, scenario, instances, ejects, length, seed };
+                let report = experiment.run();
                 table.row(cells(algorithm.name(), &report));
             }
             let heading =
