@@ -144,6 +144,8 @@ pub(crate) type QueueMax = Count<4096, 0, 1_000_000>;
 pub(crate) type QueueTimeout = Period<{ 10 * S }, 0, H>;
 /// A person notices half a second; a tenth of the interval, as in RFC 8289.
 pub(crate) type QueueTarget = OrOff<Period<500, 1, H>>;
+/// A page with all its parts, or a batch; the least lets every other request come on its own.
+pub(crate) type RateBurst = Count<1, 1, 10_000_000>;
 /// Bursts are over by then, and half of the patience of those who wait is left.
 pub(crate) type QueueInterval = Period<{ 5 * S }, 10, H>;
 /// A worker rarely has more requests in flight to one instance.

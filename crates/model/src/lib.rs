@@ -33,7 +33,9 @@ pub use eject::Eject;
 pub use endpoint::{Endpoint, InFlight, SHARE_FULL, UNLIMITED};
 pub use instance::{IllegalMove, Phase};
 pub use latency::Latency;
-pub use limits::{Codel, Limits, Priority, PriorityFrom, PriorityHeader, QueuePolicy};
+pub use limits::{
+    Codel, Limits, Priority, PriorityFrom, PriorityHeader, QueuePolicy, RateKey, RateLimit,
+};
 pub use live::{Line, Live};
 pub use name::{InstanceId, NameError, ServiceName};
 pub use network::{Network, NetworkError, Networks};

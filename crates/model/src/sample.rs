@@ -50,6 +50,7 @@ impl Service {
             limits: Limits::unbounded(),
             queue: QueuePolicy::unbounded(),
             retry: Retry::unbounded(),
+            rate_limits: Box::default(),
             compression: Compression::off(),
             rules: None,
         }

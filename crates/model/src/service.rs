@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{
-    Algorithm, Compression, Eject, Limits, Mode, ProxyProtocolOut, QueuePolicy, Retry, Rules,
-    ServiceName,
+    Algorithm, Compression, Eject, Limits, Mode, ProxyProtocolOut, QueuePolicy, RateLimit, Retry,
+    Rules, ServiceName,
 };
 
 /// A named set of interchangeable instances, and its policies.
@@ -50,6 +50,8 @@ pub struct Service {
     pub queue: QueuePolicy,
     /// When one is sent again.
     pub retry: Retry,
+    /// How often it may be asked; all of them hold. Empty if nothing bounds that.
+    pub rate_limits: Box<[RateLimit]>,
     /// Which of its responses are compressed.
     pub compression: Compression,
     /// What is changed on the way to it and back; none if nothing is.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http1::{Body, Claims, Framing, Limits, Progress, RequestHead, ResponseHead};
+use http1::{Body, Claims, Field, Framing, Limits, Progress, RequestHead, ResponseHead};
 use model::Listener;
 use proxy_protocol::Addresses;
 
@@ -245,6 +245,13 @@ impl<C: Stream> Client<C> {
         let is_trusted = |ip| self.listener.trusted_proxies.contains(ip);
         let read = || Claims::read(self.input.unread(), &self.head, self.peer, is_trusted);
         self.is_trusted.then(read)
+    }
+
+    /// The value of the first header of this name in the request that is being served.
+    pub(crate) fn field(&self, name: &str) -> Option<&[u8]> {
+        let buffer = self.input.unread();
+        let is_it = |field: &&Field| field.name.of(buffer).eq_ignore_ascii_case(name.as_bytes());
+        self.head.fields().iter().find(is_it).map(|field| field.value.of(buffer))
     }
 
     /// Ready when the client has gone, while its request waits. As for nginx and Envoy, a client

@@ -39,6 +39,10 @@ where
         wants_first_byte: worker.has_access_log(),
     };
     let HttpPolicy { body_bytes_max, timeout_request, .. } = place.pool().service.http;
+    if let Some(rates) = place.rates() {
+        let counted = rates.count(client, &place.pool().service.rate_limits);
+        counted.map_err(|error| Failure { error, is_answered: false })?;
+    }
     if let Some(timeout) = timeout_request {
         client.deadline.cap(timeout);
     }

@@ -22,6 +22,7 @@ mod line;
 mod listen;
 mod phase;
 mod pump;
+mod rate;
 mod record;
 mod redirect;
 mod reply;

@@ -153,11 +153,7 @@ fn said<C: Stream>(client: &Client<C>, header: &PriorityHeader) -> Option<Priori
     if header.from == PriorityFrom::Trusted && !client.is_trusted {
         return None;
     }
-    let buffer = client.input.unread();
-    let name = header.name.as_bytes();
-    let mut fields = client.head.fields().iter();
-    let field = fields.find(|field| field.name.of(buffer).eq_ignore_ascii_case(name))?;
-    Priority::named(field.value.of(buffer))
+    client.field(&header.name).and_then(Priority::named)
 }
 
 fn refused(why: Why) -> Error {

@@ -13,7 +13,7 @@ use crate::defaults;
 use crate::report::Report;
 use crate::resolve::compress::compression;
 use crate::resolve::eject::eject;
-use crate::resolve::limits::{limits, queue};
+use crate::resolve::limits::{limits, queue, rate_limits};
 use crate::resolve::retry::retry;
 use crate::resolve::rules::rules;
 use crate::schema::service as written;
@@ -61,6 +61,7 @@ pub(super) fn service(
         limits: limits(&written.limits),
         queue: queue(&written.queue),
         retry: retry(&path, &written.retry, report),
+        rate_limits: rate_limits(written.rate_limit.as_ref()),
         compression: compression(&path, written.compress.as_ref(), report),
         rules: rules(&path, written, report),
         source,

@@ -10,7 +10,7 @@ use crate::defaults;
 use crate::schema::address::Address;
 use crate::schema::compress::CompressForm;
 use crate::schema::eject::EjectForm;
-use crate::schema::limits::{Limits, Queue};
+use crate::schema::limits::{Limits, Queue, RateLimits};
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
 use crate::schema::retry::Retry;
 use crate::schema::rules::{HeaderRules, Rewrite};
@@ -93,6 +93,12 @@ pub(crate) struct Service {
     pub queue: Queue,
     /// When a request is sent again, to another instance.
     pub retry: Retry,
+    /// How often requests may come: a table, or an array of tables that all hold.
+    #[schemars(
+        example = serde_json::json!({ "rate": "100/s" }),
+        extend("maxItems" = 16)
+    )]
+    pub rate_limit: Option<RateLimits>,
     /// Whether responses are compressed for clients that accept it: `true`, or a table that says
     /// which and how.
     #[schemars(example = true, extend("default" = false))]

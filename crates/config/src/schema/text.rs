@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::schema::address::{Address, AdminBind, Bind, Ports, Range};
 use crate::schema::compress::TypeRange;
-use crate::schema::limits::HeaderName;
+use crate::schema::limits::{HeaderName, Rate, RateKey};
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
 use crate::schema::retry::MethodName;
 use crate::schema::rules::To;
@@ -76,7 +76,7 @@ pub(crate) struct FormEntry {
 }
 
 /// All forms, for the checker.
-pub(crate) const FORMS: [FormEntry; 17] = [
+pub(crate) const FORMS: [FormEntry; 19] = [
     entry::<Bind>(),
     entry::<AdminBind>(),
     entry::<Ports>(),
@@ -84,6 +84,8 @@ pub(crate) const FORMS: [FormEntry; 17] = [
     entry::<Range>(),
     entry::<TypeRange>(),
     entry::<HeaderName>(),
+    entry::<RateKey>(),
+    entry::<Rate>(),
     entry::<Host>(),
     entry::<PathPrefix>(),
     entry::<RouteText>(),
