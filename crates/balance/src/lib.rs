@@ -13,6 +13,7 @@ mod prequal;
 pub mod queue;
 mod random;
 mod random_of_two;
+pub mod rate;
 mod rendezvous;
 mod ring_hash;
 mod roster;

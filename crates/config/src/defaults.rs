@@ -55,10 +55,6 @@ pub(crate) type TimeoutBody = Period<{ 30 * S }, 100, { 24 * H }>;
 /// Longer than a person reads a page between two clicks costs memory for little gain.
 pub(crate) type TimeoutIdle = Period<M, 100, { 24 * H }>;
 
-/// What is alike stays together, however much it is; for caches 125 to 200 is usual, which spreads
-/// what is asked most.
-pub(crate) type LoadPercentMax = OrUnlimited<Count<UNLIMITED, 100, 10_000>>;
-
 /// One instance is a complete service; a herd is asked for.
 pub(crate) type ScaleMin = Count<1, 1, 1000>;
 /// `herder run` shows a herd at once, and one that survives the loss of an instance.
@@ -148,6 +144,8 @@ pub(crate) type QueueMax = Count<4096, 0, 1_000_000>;
 pub(crate) type QueueTimeout = Period<{ 10 * S }, 0, H>;
 /// A person notices half a second; a tenth of the interval, as in RFC 8289.
 pub(crate) type QueueTarget = OrOff<Period<500, 1, H>>;
+/// A page with all its parts, or a batch; the least lets every other request come on its own.
+pub(crate) type RateBurst = Count<1, 1, 10_000_000>;
 /// Bursts are over by then, and half of the patience of those who wait is left.
 pub(crate) type QueueInterval = Period<{ 5 * S }, 10, H>;
 /// A worker rarely has more requests in flight to one instance.

@@ -2,7 +2,6 @@
 //! together compared. It is only given what the checker found sound.
 
 mod across;
-mod balance;
 mod carried;
 mod compress;
 mod eject;

@@ -38,6 +38,10 @@ pub struct ServiceView {
     pub balance: Algorithm,
     /// Counts up with every change that replaces instances.
     pub generation: u64,
+    /// Requests that wait for an endpoint.
+    pub waiting: u32,
+    /// For how long the one among them has waited that has waited longest.
+    pub waiting_oldest: Option<Duration>,
     /// A replacement that is under way.
     pub rollout: Option<RolloutView>,
     /// Failures that hold back the next start.

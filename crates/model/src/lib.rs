@@ -8,7 +8,6 @@ mod connection;
 mod desired;
 mod eject;
 mod endpoint;
-mod hash_on;
 mod instance;
 mod latency;
 mod limits;
@@ -32,10 +31,11 @@ pub use connection::{Mode, ProxyProtocolIn, ProxyProtocolOut};
 pub use desired::{Desired, Listener, ListenerLimits};
 pub use eject::Eject;
 pub use endpoint::{Endpoint, InFlight, SHARE_FULL, UNLIMITED};
-pub use hash_on::HashOn;
 pub use instance::{IllegalMove, Phase};
 pub use latency::Latency;
-pub use limits::{Codel, Limits, Priority, PriorityFrom, PriorityHeader, QueuePolicy};
+pub use limits::{
+    Codel, Limits, Priority, PriorityFrom, PriorityHeader, QueuePolicy, RateKey, RateLimit,
+};
 pub use live::{Line, Live};
 pub use name::{InstanceId, NameError, ServiceName};
 pub use network::{Network, NetworkError, Networks};

@@ -80,3 +80,27 @@ impl Priority {
         }
     }
 }
+
+/// How often requests may come. Beyond: 429 with Retry-After.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Which requests count together.
+    pub key: RateKey,
+    /// So many requests; at least 1,
+    pub count: u32,
+    /// in so much time, evenly.
+    pub per: Duration,
+    /// How many of them may come at once, after a while without any; at least 1.
+    pub burst: u32,
+}
+
+/// What the requests have in common that count together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RateKey {
+    /// The address of the client; for IPv6 its /64.
+    Client,
+    /// The value of this header, in lower case; those without it count together.
+    Header(Box<str>),
+    /// That they lead to this service.
+    Route,
+}

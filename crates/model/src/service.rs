@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{
-    Algorithm, Compression, Eject, HashOn, Limits, Mode, ProxyProtocolOut, QueuePolicy, Retry,
+    Algorithm, Compression, Eject, Limits, Mode, ProxyProtocolOut, QueuePolicy, RateLimit, Retry,
     Rules, ServiceName,
 };
 
@@ -36,8 +36,6 @@ pub struct Service {
     pub slow_start: Duration,
     /// Which instance gets a request.
     pub balance: Algorithm,
-    /// What requests are told apart by, if the algorithm does.
-    pub hash_on: HashOn,
     /// How many instances.
     pub scale: Scale,
     /// How an instance is stopped.
@@ -52,6 +50,8 @@ pub struct Service {
     pub queue: QueuePolicy,
     /// When one is sent again.
     pub retry: Retry,
+    /// How often it may be asked; all of them hold. Empty if nothing bounds that.
+    pub rate_limits: Box<[RateLimit]>,
     /// Which of its responses are compressed.
     pub compression: Compression,
     /// What is changed on the way to it and back; none if nothing is.

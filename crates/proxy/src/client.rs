@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http1::{Body, Claims, Framing, Limits, Progress, RequestHead, ResponseHead};
+use http1::{Body, Claims, Field, Framing, Limits, Progress, RequestHead, ResponseHead};
 use model::Listener;
 use proxy_protocol::Addresses;
 
@@ -18,7 +18,6 @@ use crate::error::Error;
 use crate::gear::Gear;
 use crate::stream::Stream;
 use crate::timers::{Deadline, Why};
-use crate::wish::Wish;
 use crate::worker::Worker;
 
 /// What may be left of a request that was answered early before the connection is cut. Many clients
@@ -73,8 +72,6 @@ pub(crate) struct Client<C> {
     pub(crate) ruled_lines: Vec<u8>,
     /// Whether `head`, `response` and the five texts above have memory of a [`Gear`].
     has_gear: bool,
-    /// Where its request would like to go.
-    pub(crate) wish: Wish,
     pub(crate) served: u64,
     /// Requests in a row that were there before the one before them was answered.
     pub(crate) pipelined: u64,
@@ -157,7 +154,6 @@ impl<C: Stream> Client<C> {
             head_copy: Vec::new(),
             has_gear: false,
             ruled_lines: Vec::new(),
-            wish: Wish::default(),
             served: 0,
             pipelined: 0,
         }
@@ -249,6 +245,13 @@ impl<C: Stream> Client<C> {
         let is_trusted = |ip| self.listener.trusted_proxies.contains(ip);
         let read = || Claims::read(self.input.unread(), &self.head, self.peer, is_trusted);
         self.is_trusted.then(read)
+    }
+
+    /// The value of the first header of this name in the request that is being served.
+    pub(crate) fn field(&self, name: &str) -> Option<&[u8]> {
+        let buffer = self.input.unread();
+        let is_it = |field: &&Field| field.name.of(buffer).eq_ignore_ascii_case(name.as_bytes());
+        self.head.fields().iter().find(is_it).map(|field| field.value.of(buffer))
     }
 
     /// Ready when the client has gone, while its request waits. As for nginx and Envoy, a client

@@ -60,7 +60,7 @@ impl Crowd {
 }
 
 /// Whom an address belongs to, as far as it shows: whoever has one IPv6 address has the whole /64.
-fn client_of(address: IpAddr) -> IpAddr {
+pub(crate) fn client_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(ip) => {
             let [a, b, c, d, ..] = ip.segments();

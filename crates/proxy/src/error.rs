@@ -27,6 +27,8 @@ pub(crate) enum Error {
     SlowClient,
     NoRoute,
     RewriteFailed,
+    /// With the seconds until it may be tried again.
+    RateLimited(u32),
     NoInstance,
     AllBusy,
     TooManyWaiting,
@@ -72,6 +74,7 @@ pub const ERROR_LABELS: &[&str] = &[
     "slow_client",
     "no_route",
     "rewrite_failed",
+    "rate_limited",
     "no_instance",
     "all_busy",
     "too_many_waiting",
@@ -109,6 +112,7 @@ impl Error {
             Error::SlowClient => ("slow_client", Client, 0, None),
             Error::NoRoute => ("no_route", Client, 404, None),
             Error::RewriteFailed => ("rewrite_failed", Herder, 500, None),
+            Error::RateLimited(_) => ("rate_limited", Client, 429, None),
             Error::NoInstance => ("no_instance", Herder, 503, None),
             Error::AllBusy => ("all_busy", Herder, 503, None),
             Error::TooManyWaiting => ("too_many_waiting", Herder, 503, None),
@@ -150,6 +154,7 @@ impl Error {
         match (self, self.blame()) {
             (Error::Malformed(_) | Error::NoRoute | Error::BodyTooLarge, _) => "herder",
             (Error::BadProxyHeader | Error::TooManyConnections, _) => "herder",
+            (Error::RateLimited(_), _) => "herder",
             (_, Blame::Client) => "client",
             (_, Blame::Instance) => "instance",
             (_, Blame::Herder) => "herder",
@@ -185,9 +190,12 @@ impl Error {
         !matches!(self, Error::SlowBody | Error::BodyTooLarge)
     }
 
-    /// Whether it is worth coming back soon.
-    pub(crate) fn has_retry_after(self) -> bool {
-        self.status() == 503
+    /// In how many seconds it is worth coming back; none if that would not help.
+    pub(crate) fn retry_after_s(self) -> Option<u32> {
+        match self {
+            Error::RateLimited(after_s) => Some(after_s),
+            _ => (self.status() == 503).then_some(1),
+        }
     }
 
     /// What the client is told: what happened, in one sentence without internal addresses.
@@ -208,6 +216,7 @@ impl Error {
             Error::RewriteFailed => {
                 "the path could not be rewritten as the service's rules say".into()
             }
+            Error::RateLimited(_) => "too many requests of this kind came to the service".into(),
             Error::NoInstance => "no instance of the service is ready".into(),
             Error::AllBusy => "all instances of the service are busy".into(),
             Error::TooManyWaiting => {
@@ -250,6 +259,7 @@ pub(crate) fn reason(status: u16) -> &'static str {
         408 => "Request Timeout",
         413 => "Content Too Large",
         414 => "URI Too Long",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",
@@ -265,7 +275,7 @@ pub(crate) fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    const ALL: [Error; 31] = [
+    const ALL: [Error; 32] = [
         Error::BadProxyHeader,
         Error::TooManyConnections,
         Error::Malformed(Refusal::BareLf),
@@ -280,6 +290,7 @@ mod tests {
         Error::SlowClient,
         Error::NoRoute,
         Error::RewriteFailed,
+        Error::RateLimited(1),
         Error::NoInstance,
         Error::AllBusy,
         Error::TooManyWaiting,

@@ -22,6 +22,7 @@ mod line;
 mod listen;
 mod phase;
 mod pump;
+mod rate;
 mod record;
 mod redirect;
 mod reply;
@@ -35,10 +36,8 @@ mod splice;
 mod stream;
 mod tcp;
 mod timers;
-mod timing;
 mod tunnel;
 mod wait;
-mod wish;
 mod worker;
 
 pub use error::ERROR_LABELS;

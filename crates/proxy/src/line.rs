@@ -2,14 +2,16 @@
 //! It is touched only by requests that wait, and by whoever frees a place while one waits.
 
 use std::cell::Cell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use balance::queue::{Queue, QueueRules, Standing, Takes, Ticket, Why, Wish};
 use model::{Live, Pool, Priority, QueuePolicy, Time};
 
-/// Who waits for an endpoint of one service, over all workers.
+use crate::rate::Rates;
+
+/// Who waits for an endpoint of one service, over all workers, and how often it was asked.
 ///
 /// Nobody waits while there is a place that nobody was called for. There are three ways to a place:
 /// one becomes free, and [`model::Line::freed`] calls one more; a limit is raised or a table has
@@ -21,6 +23,8 @@ use model::{Live, Pool, Priority, QueuePolicy, Time};
 pub(crate) struct Line {
     start: Instant,
     queue: Mutex<Queue<Waker>>,
+    /// Made when the service has a rate limit for the first time.
+    rates: OnceLock<Rates>,
 }
 
 /// One request in the line. It leaves when dropped, whatever happened.
@@ -42,7 +46,7 @@ pub(crate) struct Patience {
 
 impl Default for Line {
     fn default() -> Self {
-        Self { start: Instant::now(), queue: Mutex::default() }
+        Self { start: Instant::now(), queue: Mutex::default(), rates: OnceLock::new() }
     }
 }
 
@@ -82,6 +86,11 @@ impl Line {
             ticket
         })?;
         Ok(InLine { line: self, live, ticket, has_place: Cell::new(false) })
+    }
+
+    /// Who is at what of the service's rates.
+    pub(crate) fn rates(&self) -> &Rates {
+        self.rates.get_or_init(Rates::default)
     }
 
     /// Calls as many as there are places in this pool.

@@ -31,8 +31,9 @@ impl Reply<'_> {
             self.error.label(),
         );
         debug_assert!(written.is_ok());
-        if self.error.has_retry_after() {
-            out.extend_from_slice(b"Retry-After: 1\r\n");
+        if let Some(after_s) = self.error.retry_after_s() {
+            let written = write!(out, "Retry-After: {after_s}\r\n");
+            debug_assert!(written.is_ok());
         }
         if !self.request_id.is_empty() {
             out.extend_from_slice(b"X-Request-Id: ");

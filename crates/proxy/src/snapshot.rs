@@ -7,11 +7,16 @@ use std::sync::Arc;
 use model::{Pool, Table};
 use telemetry::{Registry, ServiceSeries};
 
+use crate::line::Line;
+use crate::rate::Rates;
+
 /// A table and, for each of its pools, where requests to it are counted.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) table: Arc<Table>,
     series: Vec<Arc<ServiceSeries>>,
+    /// Of the services that have a rate limit.
+    limited: Vec<Option<Arc<Line>>>,
 }
 
 /// One pool of one snapshot.
@@ -31,13 +36,27 @@ pub(crate) struct InService {
 impl Snapshot {
     pub(crate) fn of(table: &Arc<Table>, registry: &Registry) -> Self {
         let series = table.pools.iter().map(|pool| registry.service(pool.slot, &pool.service.name));
-        Self { series: series.collect(), table: Arc::clone(table) }
+        let has_limit = |pool: &&Arc<Pool>| !pool.service.rate_limits.is_empty();
+        Self {
+            series: series.collect(),
+            limited: table
+                .pools
+                .iter()
+                .map(|pool| Some(pool).filter(has_limit).map(|pool| pool.live.line()))
+                .collect(),
+            table: Arc::clone(table),
+        }
     }
 }
 
 impl Place {
     pub(crate) fn pool(&self) -> &Pool {
         &self.snapshot.table.pools[self.at]
+    }
+
+    /// Who is at what of the service's rates, if it has a limit.
+    pub(crate) fn rates(&self) -> Option<&Rates> {
+        self.snapshot.limited[self.at].as_ref().map(|line| line.rates())
     }
 
     pub(crate) fn series(&self) -> &ServiceSeries {

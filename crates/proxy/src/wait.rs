@@ -71,7 +71,7 @@ pub(crate) async fn wait<C: Stream>(
         changes.borrow_and_update();
         let newest = worker.place_of(pool.slot, &pool.service.name).ok_or(Error::NoRoute)?;
         if is_called {
-            if let Some(begun) = worker.pick(newest.pool(), client.wish, tried) {
+            if let Some(begun) = worker.pick(newest.pool(), tried) {
                 in_line.take_place(newest.pool());
                 return Ok((newest, begun));
             }
@@ -153,11 +153,7 @@ fn said<C: Stream>(client: &Client<C>, header: &PriorityHeader) -> Option<Priori
     if header.from == PriorityFrom::Trusted && !client.is_trusted {
         return None;
     }
-    let buffer = client.input.unread();
-    let name = header.name.as_bytes();
-    let mut fields = client.head.fields().iter();
-    let field = fields.find(|field| field.name.of(buffer).eq_ignore_ascii_case(name))?;
-    Priority::named(field.value.of(buffer))
+    client.field(&header.name).and_then(Priority::named)
 }
 
 fn refused(why: Why) -> Error {

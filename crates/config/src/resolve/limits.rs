@@ -1,7 +1,9 @@
 //! Limits and queues, from what is written to what is desired.
 //! Who counts and who waits is not known here.
 
-use model::{Codel, Limits, PriorityFrom, PriorityHeader, QueuePolicy, UNLIMITED};
+use model::{
+    Codel, Limits, PriorityFrom, PriorityHeader, QueuePolicy, RateKey, RateLimit, UNLIMITED,
+};
 
 use crate::schema::limits as written;
 
@@ -29,6 +31,30 @@ pub(super) fn queue(written: &written::Queue) -> QueuePolicy {
             },
         }),
     }
+}
+
+/// Resolves `rate_limit`.
+pub(super) fn rate_limits(written: Option<&written::RateLimits>) -> Box<[RateLimit]> {
+    match written {
+        None => Box::default(),
+        Some(written::RateLimits::One(one)) => rate_limit(one).into_iter().collect(),
+        Some(written::RateLimits::Many(all)) => all.iter().filter_map(rate_limit).collect(),
+    }
+}
+
+/// None without a rate: that is reported elsewhere.
+fn rate_limit(written: &written::RateLimit) -> Option<RateLimit> {
+    let written::Rate { count, per } = written.rate.as_ref()?.value;
+    let in_a_second = u64::from(count) / per.as_secs().max(1);
+    Some(RateLimit {
+        key: written.key.as_ref().map_or(RateKey::Client, |key| key.value.0.clone()),
+        count,
+        per,
+        burst: match written.burst {
+            Some(burst) => burst.get(),
+            None => u32::try_from(in_a_second).unwrap_or(u32::MAX).max(1),
+        },
+    })
 }
 
 fn limit(written: u64) -> u32 {

@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use model::{
-    Command, Drain, Health, HttpPolicy, Mode, Probe, ProxyProtocolOut, Restart, RouteRule, Scale,
-    Service, ServiceName, Source, StaticEndpoint,
+    Algorithm, Command, Drain, Health, HttpPolicy, Mode, Probe, ProxyProtocolOut, Restart,
+    RouteRule, Scale, Service, ServiceName, Source, StaticEndpoint,
 };
 
 use crate::defaults;
 use crate::report::Report;
-use crate::resolve::balance::balance;
 use crate::resolve::compress::compression;
 use crate::resolve::eject::eject;
-use crate::resolve::limits::{limits, queue};
+use crate::resolve::limits::{limits, queue, rate_limits};
 use crate::resolve::retry::retry;
 use crate::resolve::rules::rules;
 use crate::schema::service as written;
@@ -35,7 +34,6 @@ pub(super) fn service(
 ) -> Service {
     let path = join("service", name.as_str());
     let source = source(&path, written, report);
-    let (algorithm, hash_on) = balance(&path, written, report);
     Service {
         routes: routes(&path, written).into_iter().map(|(rule, _)| rule).collect(),
         mode: match written.mode {
@@ -51,8 +49,11 @@ pub(super) fn service(
         eject: eject(&path, written.eject.as_ref(), report),
         panic_percent: written.panic.get(),
         slow_start: written.slow_start.get(),
-        balance: algorithm,
-        hash_on,
+        balance: match written.balance {
+            written::Balance::RoundRobin => Algorithm::RoundRobin,
+            written::Balance::LeastRequest => Algorithm::LeastRequest,
+            written::Balance::Random => Algorithm::Random,
+        },
         scale: scale(&path, written.scale.as_ref(), &source, report),
         drain: drain(written.drain.as_ref()),
         restart: restart(&path, written.restart.as_ref(), report),
@@ -60,6 +61,7 @@ pub(super) fn service(
         limits: limits(&written.limits),
         queue: queue(&written.queue),
         retry: retry(&path, &written.retry, report),
+        rate_limits: rate_limits(written.rate_limit.as_ref()),
         compression: compression(&path, written.compress.as_ref(), report),
         rules: rules(&path, written, report),
         source,

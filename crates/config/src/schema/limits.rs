@@ -1,6 +1,8 @@
 //! How much a service takes at once, and who waits, as written.
 //! It holds what the file says and decides nothing.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +55,106 @@ pub(crate) enum PriorityFrom {
     Trusted,
     /// Every client's.
     Anyone,
+}
+
+// Several come first: see `Routes`.
+/// One rate limit or several.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(crate) enum RateLimits {
+    /// Several.
+    Many(Vec<RateLimit>),
+    /// One.
+    One(RateLimit),
+}
+
+// What is required is optional here, so that a bad value does not keep the rest from being judged.
+/// How often requests may come. Beyond it the answer is 429 with Retry-After.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["rate"]))]
+pub(crate) struct RateLimit {
+    /// Which requests count together: `"client"`, those of one address (for IPv6, of one /64);
+    /// `"header:NAME"`, those with the same value of that header; `"route"`, all that lead to the
+    /// service.
+    #[schemars(example = &"header:X-Api-Key", extend("default" = "client"))]
+    pub key: Option<Text<RateKey>>,
+    /// How many, in a second (`s`), a minute (`m`) or an hour (`h`), evenly.
+    #[schemars(example = &"100/s")]
+    pub rate: Option<Text<Rate>>,
+    /// How many of them may come at once, after a while without any. Absent: as many as in a
+    /// second, at least 1.
+    #[schemars(example = 50)]
+    pub burst: Option<defaults::RateBurst>,
+}
+
+/// Which requests count together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RateKey(pub model::RateKey);
+
+impl Form for RateKey {
+    const FORMAT: &'static str = "herder-rate-key";
+    const WHAT: &'static str = "what counts together";
+    const PATTERN: &'static str = "^(client|route|header:.+)$";
+
+    fn read(text: &str) -> Result<Self, Wrong> {
+        match text {
+            "client" => Ok(Self(model::RateKey::Client)),
+            "route" => Ok(Self(model::RateKey::Route)),
+            _ => match text.strip_prefix("header:") {
+                Some(name) => {
+                    HeaderName::read(name).map(|name| Self(model::RateKey::Header(name.0)))
+                }
+                None => wrong(
+                    format!("{text:?} says not what counts together"),
+                    "write \"client\", \"route\" or a header such as \"header:X-Api-Key\"",
+                ),
+            },
+        }
+    }
+}
+
+/// So many in a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate {
+    pub count: u32,
+    pub per: Duration,
+}
+
+/// Most that a rate may count: ten times what one machine serves in a second.
+const RATE_MAX: u32 = 10_000_000;
+
+impl Form for Rate {
+    const FORMAT: &'static str = "herder-rate";
+    const WHAT: &'static str = "a rate";
+    const PATTERN: &'static str = "^[0-9]+/(s|m|h)$";
+
+    fn read(text: &str) -> Result<Self, Wrong> {
+        let read = || {
+            let (count, unit) = text.split_once('/')?;
+            let seconds = match unit {
+                "s" => 1,
+                "m" => 60,
+                "h" => 3600,
+                _ => return None,
+            };
+            let is_number = !count.is_empty() && count.bytes().all(|b| b.is_ascii_digit());
+            let count = is_number.then(|| count.parse().unwrap_or(u32::MAX))?;
+            Some(Self { count, per: Duration::from_secs(seconds) })
+        };
+        match read() {
+            Some(rate) if (1..=RATE_MAX).contains(&rate.count) => Ok(rate),
+            Some(_) => wrong(
+                format!("{text:?} is out of range"),
+                format!("count 1 to {RATE_MAX} requests"),
+            ),
+            None => wrong(
+                format!("{text:?} is not a rate"),
+                "write a whole number, a slash and s, m or h, such as \"100/s\"",
+            ),
+        }
+    }
 }
 
 /// The name of a header, kept in lower case.

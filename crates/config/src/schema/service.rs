@@ -8,10 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::defaults;
 use crate::schema::address::Address;
-use crate::schema::balance::BalanceForm;
 use crate::schema::compress::CompressForm;
 use crate::schema::eject::EjectForm;
-use crate::schema::limits::{Limits, Queue};
+use crate::schema::limits::{Limits, Queue, RateLimits};
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
 use crate::schema::retry::Retry;
 use crate::schema::rules::{HeaderRules, Rewrite};
@@ -76,9 +75,8 @@ pub(crate) struct Service {
     /// How long the part of the requests that an instance gets grows after it became ready, from a
     /// tenth to all of it. Not while all of the service are new.
     pub slow_start: defaults::SlowStart,
-    /// Which instance gets a request: the algorithm, or a table.
-    #[schemars(extend("default" = "least-latency"))]
-    pub balance: Option<BalanceForm>,
+    /// Which instance gets a request.
+    pub balance: Balance,
     /// How many instances run.
     pub scale: Option<Scale>,
     /// How an instance is stopped: it gets no new request, those it has finish, then SIGTERM, then
@@ -95,6 +93,12 @@ pub(crate) struct Service {
     pub queue: Queue,
     /// When a request is sent again, to another instance.
     pub retry: Retry,
+    /// How often requests may come: a table, or an array of tables that all hold.
+    #[schemars(
+        example = serde_json::json!({ "rate": "100/s" }),
+        extend("maxItems" = 16)
+    )]
+    pub rate_limit: Option<RateLimits>,
     /// Whether responses are compressed for clients that accept it: `true`, or a table that says
     /// which and how.
     #[schemars(example = true, extend("default" = false))]
@@ -241,6 +245,20 @@ pub(crate) enum ProxyProtocolOut {
     V1,
     /// Binary.
     V2,
+}
+
+/// Which instance gets a request.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum Balance {
+    /// In turn, by weight.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest requests in flight, by weight; ties in turn.
+    LeastRequest,
+    /// By chance, by weight.
+    Random,
 }
 
 /// How many instances run.

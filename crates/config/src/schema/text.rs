@@ -9,9 +9,8 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::schema::address::{Address, AdminBind, Bind, Ports, Range};
-use crate::schema::balance::HashOn;
 use crate::schema::compress::TypeRange;
-use crate::schema::limits::HeaderName;
+use crate::schema::limits::{HeaderName, Rate, RateKey};
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
 use crate::schema::retry::MethodName;
 use crate::schema::rules::To;
@@ -77,7 +76,7 @@ pub(crate) struct FormEntry {
 }
 
 /// All forms, for the checker.
-pub(crate) const FORMS: [FormEntry; 18] = [
+pub(crate) const FORMS: [FormEntry; 19] = [
     entry::<Bind>(),
     entry::<AdminBind>(),
     entry::<Ports>(),
@@ -85,7 +84,8 @@ pub(crate) const FORMS: [FormEntry; 18] = [
     entry::<Range>(),
     entry::<TypeRange>(),
     entry::<HeaderName>(),
-    entry::<HashOn>(),
+    entry::<RateKey>(),
+    entry::<Rate>(),
     entry::<Host>(),
     entry::<PathPrefix>(),
     entry::<RouteText>(),

@@ -60,9 +60,6 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.panic", "30", "0"),
     ("service.NAME.slow_start", "'7s'", "'8s'"),
     ("service.NAME.balance", "'random'", "'least-request'"),
-    ("service.NAME.balance.algorithm", "'ring-hash'", "'maglev'"),
-    ("service.NAME.balance.hash_on", "'header:a'", "'header:b'"),
-    ("service.NAME.balance.load_percent_max", "125", "150"),
     ("service.NAME.scale.min", "2", "3"),
     ("service.NAME.scale.max", "9", "10"),
     ("service.NAME.drain", "'4100ms'", "'4200ms'"),
@@ -89,6 +86,10 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.http.tcp_keepalive", "'73s'", "'74s'"),
     ("service.NAME.limits.in_flight_max", "41", "42"),
     ("service.NAME.limits.service_in_flight_max", "43", "44"),
+    ("service.NAME.rate_limit", "{ rate = '7/m' }", "{ rate = '8/m' }"),
+    ("service.NAME.rate_limit.key", "'client'", "'route'"),
+    ("service.NAME.rate_limit.rate", "'3/m'", "'4/m'"),
+    ("service.NAME.rate_limit.burst", "51", "52"),
     ("service.NAME.queue.max", "27", "28"),
     ("service.NAME.queue.timeout", "'6700ms'", "'6800ms'"),
     ("service.NAME.queue.target", "'45ms'", "'46ms'"),
@@ -254,11 +255,10 @@ fn a_default_is_what_absence_means() {
     let absent = resolved(&with(""));
     let mut checked = 0;
     for (path, key) in single_keys() {
-        // A table turns on the access log, or compression; what hashing goes by needs hashing; the
-        // listener's address stands already.
+        // A table turns on the access log, or compression; the listener's address stands already.
         let other = path.starts_with("log.access.")
             || path.starts_with("service.shop.compress.")
-            || path.starts_with("service.shop.balance.")
+            || path.starts_with("service.shop.rate_limit.")
             || path == "listener.web.bind";
         if let Some(default) = key.default.filter(|_| !other) {
             let written = resolved(&with(&format!("{path} = {default}")));

@@ -29,6 +29,8 @@ impl ServiceState {
             max: self.policy.scale.max,
             balance: self.policy.balance,
             generation: self.generation,
+            waiting: self.live.waiting(),
+            waiting_oldest: self.live.oldest_waiting(),
             rollout: self.rollout_view(),
             backoff: self.backoff_view(now),
             panic: self.panic(),

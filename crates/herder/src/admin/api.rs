@@ -68,6 +68,12 @@ pub(crate) struct Service {
     pub(crate) generation: u64,
     /// What the last ten seconds were like; absent at first.
     pub(crate) traffic: Option<Traffic>,
+    /// Requests that wait in the queue.
+    #[serde(default)]
+    pub(crate) waiting: u32,
+    /// How long the one among them has waited that has waited longest.
+    #[serde(default)]
+    pub(crate) waiting_oldest_ms: Option<u64>,
     /// A replacement that is under way.
     pub(crate) rollout: Option<Rollout>,
     /// Failures that hold back the next start.
@@ -236,6 +242,8 @@ impl Service {
             balance: view.balance.name().to_owned(),
             generation: view.generation,
             traffic: None,
+            waiting: view.waiting,
+            waiting_oldest_ms: view.waiting_oldest.map(ms),
             rollout: view.rollout.as_ref().map(Rollout::of),
             backoff: view.backoff.as_ref().map(|backoff| Backoff::of(backoff, now)),
             panic: view.panic.clone(),

@@ -347,6 +347,8 @@ mod tests {
                 balance: String::new(),
                 generation: 2,
                 traffic: None,
+                waiting: 0,
+                waiting_oldest_ms: None,
                 rollout: None,
                 backoff: None,
                 panic: None,

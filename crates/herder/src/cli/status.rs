@@ -120,6 +120,11 @@ fn services(status: &api::Status) -> Table {
             let note = format!("{errors:.1} requests a second are answered with 5xx");
             table.note(Cell::painted(note, Paint::red));
         }
+        if service.waiting > 0 {
+            let oldest = latency(service.waiting_oldest_ms.unwrap_or(0) as f64);
+            let note = format!("{} requests wait, the oldest for {oldest}", service.waiting);
+            table.note(Cell::painted(note, Paint::yellow));
+        }
         if let Some(rollout) = &service.rollout {
             let (replaced, total, reason) = (rollout.replaced, rollout.total, &rollout.reason);
             let note = format!("rollout: {replaced} of {total} replaced ({reason})");
@@ -318,6 +323,8 @@ mod tests {
                     p99_ms: Some(12.3),
                 }),
                 panic: Some("only 1 of 3 that answer are available".to_owned()),
+                waiting: 3,
+                waiting_oldest_ms: Some(120),
                 rollout: Some(Rollout { replaced: 1, total: 3, reason: "restart shop".to_owned() }),
                 backoff: Some(Backoff {
                     failures: 5,
@@ -346,6 +353,7 @@ SERVICE  READY  DESIRED  MIN  MAX  BALANCE      REQ/S     P50   P99
 shop         2        3    2    8  round-robin   1234  0.42ms  12ms
   3 desired: scale shop 3
   0.2 requests a second are answered with 5xx
+  3 requests wait, the oldest for 120ms
   rollout: 1 of 3 replaced (restart shop)
   panic: only 1 of 3 that answer are available
   crash loop: 5 failures in a row, next start in 12s: exit code 1

@@ -173,6 +173,8 @@ mod tests {
             max: 8,
             balance: Algorithm::RoundRobin,
             generation: 1,
+            waiting: 0,
+            waiting_oldest: None,
             rollout: None,
             backoff: None,
             panic: None,
