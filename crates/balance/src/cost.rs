@@ -14,8 +14,9 @@ pub(crate) const CHOICES: usize = 8;
 /// what was learned of endpoints that do not.
 pub(crate) const BAND: f32 = 2.0;
 
-/// Latencies below are alike, in microseconds: a machine's own noise is as large.
-const FLOOR_US: f32 = 100.0;
+/// Latencies below are alike, in microseconds: a machine's own noise is as large, and requests in
+/// flight tell which of two such instances has too much to do.
+const FLOOR_US: f32 = 1000.0;
 
 /// 2^64 by the golden ratio: its multiples divide any range more evenly than chance does.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -78,15 +79,7 @@ impl Choices {
         let mut only = equals();
         let cheapest = match (only.next(), only.next()) {
             (Some(one), None) => one,
-            _ => {
-                let sum: f32 = equals().map(|choice| choice.weight).sum();
-                let mut left = part(live.take_turn()) * sum;
-                let is_it = |choice: &&Choice| {
-                    left -= choice.weight;
-                    left < 0.0
-                };
-                equals().find(is_it).or_else(|| equals().next())?
-            }
+            _ => in_turn(equals, live.take_turn())?,
         };
         begin(&endpoints[cheapest.at], ask)
     }
@@ -124,6 +117,24 @@ fn weigh(found: &mut [Choice]) -> f32 {
         least = least.min(choice.load);
     }
     least
+}
+
+/// Whose turn it is: one after the other, or by weight.
+fn in_turn<'a, E>(equals: impl Fn() -> E, turn: u64) -> Option<&'a Choice>
+where
+    E: Iterator<Item = &'a Choice>,
+{
+    let first = equals().next()?;
+    if equals().all(|choice| choice.weight == first.weight) {
+        let nth = turn % equals().count() as u64;
+        return equals().nth(usize::try_from(nth).ok()?);
+    }
+    let mut left = part(turn) * equals().map(|choice| choice.weight).sum::<f32>();
+    let is_it = |choice: &&Choice| {
+        left -= choice.weight;
+        left < 0.0
+    };
+    equals().find(is_it).or(Some(first))
 }
 
 /// Where a turn falls, from 0 to below 1: as even as it can be over any number of turns.

@@ -55,6 +55,10 @@ pub(crate) type TimeoutBody = Period<{ 30 * S }, 100, { 24 * H }>;
 /// Longer than a person reads a page between two clicks costs memory for little gain.
 pub(crate) type TimeoutIdle = Period<M, 100, { 24 * H }>;
 
+/// What is alike stays together, however much it is; for caches 125 to 200 is usual, which spreads
+/// what is asked most.
+pub(crate) type LoadPercentMax = OrUnlimited<Count<UNLIMITED, 100, 10_000>>;
+
 /// One instance is a complete service; a herd is asked for.
 pub(crate) type ScaleMin = Count<1, 1, 1000>;
 /// `herder run` shows a herd at once, and one that survives the loss of an instance.

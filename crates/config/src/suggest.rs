@@ -49,12 +49,13 @@ const MOVED: [(&str, &str, &str, &str); 3] = [
     ("service.*.http", "retries_max", "retry", "`max` in its table `retry`"),
 ];
 
-/// Words of versions to come: for which key, which.
-const WORDS_LATER: [(&str, &str); 4] = [
-    ("service.*.balance", "least-latency"),
-    ("service.*.balance", "peak-ewma"),
-    ("service.*.balance", "ring-hash"),
-    ("service.*.balance", "maglev"),
+/// What other programs call our words: for which key, what we call it, what others do.
+const WORDS_MEANT: [(&str, &str, &[&str]); 5] = [
+    ("service.*.balance", "least-latency", &["peak-ewma", "ewma", "least-time", "leasttime"]),
+    ("service.*.balance", "least-request", &["least-conn", "leastconn", "least-connections"]),
+    ("service.*.balance", "random-of-two", &["p2c", "power-of-two-choices", "random-two"]),
+    ("service.*.balance", "ring-hash", &["ketama", "consistent-hash", "ip-hash", "source", "hash"]),
+    ("service.*.balance", "rendezvous", &["hrw", "highest-random-weight"]),
 ];
 
 /// What other programs call our keys: where, what we call it, what others do.
@@ -152,10 +153,12 @@ pub(crate) fn key(root: &Value, levels: &[Level<'_>], key: &str) -> Advice {
 /// What to do about `word`, which is none of `words`, under a key of this kind.
 pub(crate) fn word(kind: &str, word: &str, words: &[&str]) -> String {
     let all = list(words.iter().map(|word| format!("{word:?}")), "or");
-    if WORDS_LATER.contains(&(kind, word)) {
-        return format!("it is not in this version: write {all}");
-    }
-    match closest(&word.to_ascii_lowercase().replace('_', "-"), words.iter().copied()) {
+    let word = word.to_ascii_lowercase().replace('_', "-");
+    let is_meant = |&&(key, ours, theirs): &&(&str, &str, &[&str])| {
+        kind.starts_with(key) && words.contains(&ours) && theirs.contains(&word.as_str())
+    };
+    let meant = WORDS_MEANT.iter().find(is_meant).map(|(_, ours, _)| *ours);
+    match meant.or_else(|| closest(&word, words.iter().copied())) {
         Some(close) => format!("did you mean {close:?}? The words are {all}"),
         None => format!("write {all}"),
     }

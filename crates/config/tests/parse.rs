@@ -61,7 +61,7 @@ fn three_lines_are_a_complete_file() {
     assert_eq!(shop.source, Source::Command(command));
     assert_eq!(shop.routes, [RouteRule { host: None, path: "/".into() }]);
     assert_eq!(shop.health.probe, Probe::Http { path: "/healthz".into() });
-    assert_eq!(shop.balance, Algorithm::RoundRobin);
+    assert_eq!(shop.balance, Algorithm::LeastLatency);
     assert_eq!(shop.scale, Scale { min: 1, max: 8 });
     assert_eq!(shop.drain.timeout_drain, Duration::from_secs(30));
     assert_eq!(settings.admin_bind, Some(addr("127.0.0.1:7070")));
@@ -293,9 +293,10 @@ fn problems_of_flags_speak_of_flags() {
     );
     check(
         RunArgs { health: some("healthz"), balance: some("fair"), ..RunArgs::default() },
-        "--balance: there is no \"fair\"; write \"round-robin\", \"least-request\" or \
-         \"random\"\n--health: \"healthz\" is not a path: it does not begin with a slash; write \
-         \"/healthz\"",
+        "--balance: there is no \"fair\"; write \"least-latency\", \"least-request\", \
+         \"round-robin\", \"random\", \"random-of-two\", \"prequal\", \"ring-hash\", \"maglev\" or \
+         \"rendezvous\"\n--health: \"healthz\" is not a path: it does not begin with a slash; \
+         write \"/healthz\"",
     );
     let env = |name: &str| RunArgs {
         env: [(name.to_owned(), String::new())].into(),

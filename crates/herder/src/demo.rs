@@ -100,7 +100,8 @@ pub(crate) fn main(demo: &Demo) -> Result<(), Failure> {
     told
 }
 
-/// What `herder run --name shop --min 3 --max 8 --health /healthz -- herder __shop` would be.
+/// What `herder run --name shop --min 3 --max 8 --health /healthz --balance round-robin -- herder
+/// __shop` would be.
 fn options(socket: PathBuf) -> run::Options {
     // This very program, even when its file was replaced meanwhile.
     let argv = vec!["/proc/self/exe".to_owned(), crate::shop::SUBCOMMAND.to_owned()];
@@ -110,6 +111,8 @@ fn options(socket: PathBuf) -> run::Options {
         min: Some(3),
         max: Some(8),
         health: Some("/healthz".to_owned()),
+        // In turn, so that it can be seen who answers next.
+        balance: Some("round-robin".to_owned()),
         argv,
         ..RunArgs::default()
     };

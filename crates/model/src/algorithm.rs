@@ -10,11 +10,11 @@
 pub enum Algorithm {
     /// The shortest expected time: latency by requests in flight, by weight; near ties by requests
     /// in flight, then in turn.
+    #[default]
     LeastLatency,
     /// The fewest requests in flight by weight; ties in turn.
     LeastRequest,
     /// In turn, smoothly by weight; the turn is shared by all workers.
-    #[default]
     RoundRobin,
     /// By chance, by weight.
     Random,

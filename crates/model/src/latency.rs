@@ -34,7 +34,8 @@ const SPARED_MAX: Duration = Duration::from_secs(20);
 /// learn something at the same moment, one of the two may be lost.
 #[derive(Debug, Default)]
 pub struct Latency {
-    /// A [`Word`] in microseconds; 0 as long as nothing is known.
+    /// A [`Word`] in microseconds; 0 as long as nothing is known, and negative after one answer:
+    /// the first one of an instance often takes longer than any other.
     estimate: AtomicU64,
     /// A [`Word`] from 0 to 1.
     trouble: AtomicU64,
@@ -80,13 +81,13 @@ impl Latency {
         }
     }
 
-    /// The estimate in microseconds, faded until now. None as long as nothing is known, and when
-    /// nothing was learned for [`STALE_S`].
+    /// The estimate in microseconds, faded until now. None before the second answer, and when nothing
+    /// was learned for [`STALE_S`].
     #[inline]
     pub fn estimate_us(&self, now: Time) -> Option<f32> {
         let word = Word::of(self.estimate.load(Ordering::Relaxed))?;
         let age_s = word.age_s(now);
-        (age_s < STALE_S).then(|| word.value * fade(age_s))
+        (word.value > 0.0 && age_s < STALE_S).then(|| word.value * fade(age_s))
     }
 
     /// How many times as much as usual an endpoint costs for the trouble there is with it: 1
@@ -106,7 +107,8 @@ impl Latency {
     fn sample(&self, latency: Duration, now: Time) {
         let sample = (latency.as_secs_f32() * 1e6).max(1.0);
         let value = match Word::of(self.estimate.load(Ordering::Relaxed)) {
-            None => sample,
+            None => -sample,
+            Some(first) if first.value < 0.0 => sample.min(-first.value),
             Some(word) => {
                 let age_s = word.age_s(now);
                 let faded = word.value * fade(age_s);
@@ -195,6 +197,14 @@ mod tests {
         Outcome::Answered(Some(Duration::from_millis(ms)))
     }
 
+    /// What two answers leave behind.
+    fn known(ms: u64, s: f64) -> Latency {
+        let latency = Latency::default();
+        latency.learn(answered(ms), at_s(s));
+        latency.learn(answered(ms), at_s(s));
+        latency
+    }
+
     fn at_s(s: f64) -> Time {
         Time::from_ms(1_700_000_000_000) + Duration::from_secs_f64(s)
     }
@@ -212,8 +222,7 @@ mod tests {
     /// and 8.19 in two steps of a tenth.
     #[test]
     fn it_fades_as_tower_s_does() {
-        let latency = Latency::default();
-        latency.learn(answered(10), at_s(0.0));
+        let latency = known(10, 0.0);
         near(estimate_ms(&latency, 0.0), 10.0);
         near(estimate_ms(&latency, 1.0), 9.05);
         near(estimate_ms(&latency, 2.0), 8.19);
@@ -221,8 +230,7 @@ mod tests {
 
     #[test]
     fn a_larger_sample_counts_at_once_and_a_smaller_one_by_time() {
-        let latency = Latency::default();
-        latency.learn(answered(20), at_s(0.0));
+        let latency = known(20, 0.0);
         latency.learn(answered(38), at_s(0.0));
         near(estimate_ms(&latency, 0.0), 38.0);
         latency.learn(answered(1), at_s(0.0));
@@ -234,8 +242,7 @@ mod tests {
 
     #[test]
     fn a_single_outlier_counts_twice_and_three_make_it_eight_times() {
-        let latency = Latency::default();
-        latency.learn(answered(10), at_s(0.0));
+        let latency = known(10, 0.0);
         for expected in [20.0, 40.0, 80.0] {
             latency.learn(answered(5000), at_s(0.0));
             near(estimate_ms(&latency, 0.0), expected);
@@ -246,7 +253,10 @@ mod tests {
     fn nothing_learned_for_long_is_nothing_known_and_the_next_sample_begins_anew() {
         let latency = Latency::default();
         assert_eq!(latency.estimate_us(at_s(0.0)), None);
+        latency.learn(answered(900), at_s(0.0));
+        assert_eq!(latency.estimate_us(at_s(0.0)), None);
         latency.learn(answered(300), at_s(0.0));
+        near(estimate_ms(&latency, 0.0), 300.0);
         assert_eq!(latency.estimate_us(at_s(10.1)), None);
         latency.learn(answered(5), at_s(10.1));
         near(estimate_ms(&latency, 10.1), 5.0);
@@ -254,9 +264,8 @@ mod tests {
 
     #[test]
     fn what_nobody_waited_for_to_the_end_took_at_least_as_long() {
-        let latency = Latency::default();
+        let latency = known(10, 0.0);
         let abandoned = |ms| Outcome::Abandoned(Duration::from_millis(ms));
-        latency.learn(answered(10), at_s(0.0));
         latency.learn(abandoned(3), at_s(8.0));
         near(estimate_ms(&latency, 8.0), 10.0);
         latency.learn(abandoned(2000), at_s(8.0));
@@ -266,8 +275,7 @@ mod tests {
 
     #[test]
     fn failures_keep_the_estimate_and_raise_the_cost() {
-        let latency = Latency::default();
-        latency.learn(answered(10), at_s(0.0));
+        let latency = known(10, 0.0);
         latency.learn(Outcome::Unknown, at_s(8.0));
         near(estimate_ms(&latency, 8.0), 4.49);
         latency.learn(FAILED, at_s(8.0));
@@ -300,8 +308,7 @@ mod tests {
 
     #[test]
     fn clocks_that_differ_and_years_do_no_harm() {
-        let latency = Latency::default();
-        latency.learn(answered(10), at_s(1.0));
+        let latency = known(10, 1.0);
         near(estimate_ms(&latency, 0.9), 10.0);
         assert_eq!(latency.estimate_us(at_s(300.0 * 86_400.0)), None);
     }

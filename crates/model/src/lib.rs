@@ -8,6 +8,7 @@ mod connection;
 mod desired;
 mod eject;
 mod endpoint;
+mod hash_on;
 mod instance;
 mod latency;
 mod limits;
@@ -31,6 +32,7 @@ pub use connection::{Mode, ProxyProtocolIn, ProxyProtocolOut};
 pub use desired::{Desired, Listener, ListenerLimits};
 pub use eject::Eject;
 pub use endpoint::{Endpoint, InFlight, SHARE_FULL, UNLIMITED};
+pub use hash_on::HashOn;
 pub use instance::{IllegalMove, Phase};
 pub use latency::Latency;
 pub use limits::{

@@ -7,9 +7,9 @@ use std::time::Duration;
 use http1::Location;
 
 use crate::{
-    Algorithm, Compression, Drain, Eject, Health, HttpPolicy, Limits, Listener, ListenerLimits,
-    Mode, Networks, Probe, ProxyProtocolIn, ProxyProtocolOut, QueuePolicy, Redirect,
-    RedirectStatus, Restart, Retry, RetryBudget, RetryMethods, RetryOn, Scale, Service,
+    Algorithm, Compression, Drain, Eject, HashOn, Health, HttpPolicy, Limits, Listener,
+    ListenerLimits, Mode, Networks, Probe, ProxyProtocolIn, ProxyProtocolOut, QueuePolicy,
+    Redirect, RedirectStatus, Restart, Retry, RetryBudget, RetryMethods, RetryOn, Scale, Service,
     ServiceName, Source, UNLIMITED,
 };
 
@@ -38,6 +38,7 @@ impl Service {
             panic_percent: 0,
             slow_start: Duration::ZERO,
             balance: Algorithm::RoundRobin,
+            hash_on: HashOn::Client,
             scale: Scale { min: 1, max: 1 },
             drain: Drain { timeout_drain: NEVER, timeout_grace: NEVER },
             restart: Restart {

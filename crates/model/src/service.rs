@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{
-    Algorithm, Compression, Eject, Limits, Mode, ProxyProtocolOut, QueuePolicy, RateLimit, Retry,
-    Rules, ServiceName,
+    Algorithm, Compression, Eject, HashOn, Limits, Mode, ProxyProtocolOut, QueuePolicy, RateLimit,
+    Retry, Rules, ServiceName,
 };
 
 /// A named set of interchangeable instances, and its policies.
@@ -36,6 +36,8 @@ pub struct Service {
     pub slow_start: Duration,
     /// Which instance gets a request.
     pub balance: Algorithm,
+    /// What requests are told apart by, if the algorithm does.
+    pub hash_on: HashOn,
     /// How many instances.
     pub scale: Scale,
     /// How an instance is stopped.

@@ -16,7 +16,9 @@ use crate::record::Record;
 use crate::retry::{Tries, again};
 use crate::snapshot::{InService, Place};
 use crate::stream::Stream;
+use crate::timing::Timing;
 use crate::wait::wait;
+use crate::wish::Wish;
 use crate::worker::Worker;
 
 /// Picks an endpoint, forwards, and goes to another one as long as that can help and is safe.
@@ -50,17 +52,23 @@ where
         return Err(Failure { error: Error::BodyTooLarge, is_answered: false });
     }
     let _in_service = InService::begin(place, worker.number);
+    client.wish = Wish::of_request(client, place.pool());
     let mut tries = Tries::of(client, &place.pool().service.retry);
     let picked = pick(client, worker, place, &tries.tried, record).await;
     let mut begun = picked.map_err(|error| Failure { error, is_answered: false })?;
     loop {
         record.attempts += 1;
         record.instance = Some(begun.endpoint().id.clone());
+        let has_body = || client.head.framing() != Framing::None;
+        let timing = Timing::begin(&place.pool().service, has_body);
+        record.timing = timing.since(record.attempt_at());
+        let connecting = record.connecting;
         let attempt = Attempt { worker, place, begun: &begun, asked, tries: &tries };
         let result = attempt.forward(client, record).await;
         match result {
             Ok(exchanged) => {
-                let outcome = answered(record, &tries);
+                let connecting = record.connecting - connecting;
+                let outcome = record.timing.outcome(record.status, connecting);
                 worker.observe(&begun, outcome);
                 if !tries.has_next() {
                     tries.succeeded(outcome);
@@ -69,7 +77,7 @@ where
                 }
             }
             Err(failure) => {
-                blame(worker, &begun, failure.error);
+                blame(worker, &begun, failure.error, record.timing.unanswered());
                 let policy = &place.pool().service.retry;
                 if !tries.has_next() && !tries.fail(policy, client, failure, record.phase) {
                     client.input.let_go();
@@ -97,7 +105,7 @@ where
 {
     // Who is new goes behind those who wait, and who was at an instance already has waited.
     if !(tried.is_empty() && place.pool().live.has_line())
-        && let Some(begun) = worker.pick(place.pool(), tried)
+        && let Some(begun) = worker.pick(place.pool(), client.wish, tried)
     {
         return Ok(begun);
     }
@@ -111,17 +119,13 @@ where
     Ok(begun)
 }
 
-/// Tells those who keep count. Only a refused connection takes an instance out of the pool: a reset
-/// may be the doing of one poisonous request, which would then take out one instance after another.
-pub(crate) fn blame(worker: &Worker, begun: &InFlight, error: Error) {
+/// Tells those who keep count, with what to say if it is not the instance's fault. Only a refused
+/// connection takes an instance out of the pool: a reset may be the doing of one poisonous request,
+/// which would then take out one instance after another.
+pub(crate) fn blame(worker: &Worker, begun: &InFlight, error: Error, otherwise: Outcome) {
     let failed = error.blame() == Blame::Instance;
-    worker.observe(begun, if failed { Outcome::Failed } else { Outcome::Unknown });
+    worker.observe(begun, if failed { Outcome::Failed } else { otherwise });
     if matches!(error, Error::ConnectRefused | Error::ConnectTimeout) {
         worker.report(&begun.endpoint().id, Report::Unreachable);
     }
-}
-
-/// What an instance made of a request that it answered.
-fn answered(record: &Record, tries: &Tries) -> Outcome {
-    Outcome::of(record.status, tries.rest.take(), None)
 }

@@ -26,6 +26,7 @@ use crate::idle::{Link, RESPONSE_HEAD_BYTES_MAX};
 use crate::phase::Phase;
 use crate::pump::{Broken, Frames, Pump, Waits};
 use crate::stream::Stream;
+use crate::timing::Timing;
 use crate::worker::Worker;
 
 /// The bounds on what an instance may send as a head.
@@ -58,6 +59,7 @@ pub(crate) struct Exchange<'a, C> {
     pub(crate) was_asked: &'a mut bool,
     /// Told how far it was if it fails.
     pub(crate) phase: &'a mut Phase,
+    pub(crate) timing: &'a mut Timing,
     /// What the service's rules put onto the response; empty without rules.
     pub(crate) ruled_lines: &'a [u8],
 }
@@ -222,6 +224,7 @@ impl<C: Stream> Exchange<'_, C> {
             Poll::Pending => Ok(()),
             Poll::Ready(Ok(())) => {
                 *sent = Sent::All;
+                self.timing.sent();
                 Ok(())
             }
             Poll::Ready(Err(Broken::Unwritable)) => {
@@ -312,8 +315,9 @@ impl<C: Stream> Exchange<'_, C> {
     }
 
     fn begin_response(&mut self, sent: Sent) -> Result<State, Error> {
+        let answered_at = self.timing.answered(self.head, self.link.input.unread());
         if self.head.status() == 101 {
-            return self.begin_tunnel();
+            return self.begin_tunnel(answered_at);
         }
         if !self.service.retry.on.statuses.is_empty()
             && self.attempt.refuses(self.head, &self.link.input, self.client_in)
@@ -359,20 +363,27 @@ impl<C: Stream> Exchange<'_, C> {
             self.down.begin(framing, frames, u64::MAX);
             self.down.gather(&mut self.link.input).map_err(|broken| response_error(&broken))?;
         }
-        let began_at = self.asked.wants_first_byte.then(Instant::now);
+        let began_at = self.began_at(answered_at);
         Ok(State::Body { keeps_client, keeps_link, began_at })
     }
 
     /// Nothing that follows the heads is carried before the instance has agreed to: what the client
     /// has sent ahead is still in its buffer.
-    fn begin_tunnel(&mut self) -> Result<State, Error> {
+    fn begin_tunnel(&mut self, answered_at: Option<Instant>) -> Result<State, Error> {
         if !self.asked.upgrade || !self.head.is_switch() {
             return Err(Error::BadResponse(Refusal::UnaskedUpgrade));
         }
         write_switch(&mut self.down.out, self.link.input.unread(), self.head);
         self.link.input.consume(self.head.len());
-        let began_at = self.asked.wants_first_byte.then(Instant::now);
+        let began_at = self.began_at(answered_at);
         Ok(State::Body { keeps_client: false, keeps_link: false, began_at })
+    }
+
+    fn began_at(&self, answered_at: Option<Instant>) -> Option<Instant> {
+        match self.asked.wants_first_byte {
+            true => answered_at.or_else(|| Some(Instant::now())),
+            false => None,
+        }
     }
 
     fn party(&self, state: State, sent: Sent) -> Party {

@@ -172,6 +172,7 @@ impl Attempt<'_> {
                     is_ahead,
                     was_asked: &mut client.was_asked,
                     phase: &mut record.phase,
+                    timing: &mut record.timing,
                     ruled_lines: &client.ruled_lines,
                 };
                 let result = exchange.run().await;

@@ -36,8 +36,10 @@ mod splice;
 mod stream;
 mod tcp;
 mod timers;
+mod timing;
 mod tunnel;
 mod wait;
+mod wish;
 mod worker;
 
 pub use error::ERROR_LABELS;

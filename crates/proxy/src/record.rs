@@ -11,6 +11,7 @@ use telemetry::{Line, Sample, ServiceSeries};
 use crate::client::Client;
 use crate::error::Error;
 use crate::phase::Phase;
+use crate::timing::Timing;
 use crate::worker::Worker;
 
 /// One request, as it will be recorded.
@@ -30,6 +31,8 @@ pub(crate) struct Record {
     /// In TCP mode: until a connection to an instance stood, or none could be had.
     reached: Option<Duration>,
     pub(crate) phase: Phase,
+    /// Of the attempt that is under way.
+    pub(crate) timing: Timing,
     /// Whether it has a line in the access log even if it ends well.
     pub(crate) is_sampled: bool,
 }
@@ -63,8 +66,14 @@ impl Record {
             error: None,
             reached: None,
             phase: Phase::Head,
+            timing: Timing::default(),
             is_sampled: true,
         }
+    }
+
+    /// When the attempt that begins now began, if that is known without a look at the clock.
+    pub(crate) fn attempt_at(&self) -> Option<Instant> {
+        (self.attempts <= 1 && self.waited.is_zero()).then_some(self.began_at)
     }
 
     /// A connection stands, or none can be had: from here on it takes as long as the two want, and

@@ -27,6 +27,8 @@ use crate::phase::Phase;
 use crate::record::Record;
 use crate::snapshot::Place;
 use crate::stream::Stream;
+use crate::timing::retry_after;
+use crate::wish::Wish;
 use crate::worker::Worker;
 
 /// Between two looks at a budget that is used up for the moment.
@@ -36,6 +38,8 @@ const LOOK: Duration = Duration::from_millis(4);
 pub(crate) struct Tries {
     /// Keys of the endpoints that it must not go to again.
     pub(crate) tried: Vec<u64>,
+    /// Where it would like to go.
+    wish: Wish,
     /// Tries that are left after the one at hand.
     left: u32,
     /// Whether it may be sent again though an instance may have seen it.
@@ -51,8 +55,6 @@ pub(crate) struct Tries {
     retrying: Option<Retrying>,
     /// The next try, if the one at hand was given up for it.
     next: Cell<Option<Box<Next>>>,
-    /// How long the instance has asked to be left alone.
-    pub(crate) rest: Cell<Option<Duration>>,
 }
 
 /// A try that can begin at once.
@@ -88,13 +90,13 @@ impl Tries {
             failed: None,
             retrying: None,
             next: Cell::new(None),
-            rest: Cell::new(None),
+            wish: client.wish,
         }
     }
 
     /// The same of a connection in TCP mode, of which no instance has had a byte when it is tried
     /// again.
-    pub(crate) fn of_connection(policy: &Retry) -> Self {
+    pub(crate) fn of_connection<C>(client: &Client<C>, policy: &Retry) -> Self {
         Self {
             tried: Vec::new(),
             left: policy.retries_max,
@@ -105,7 +107,7 @@ impl Tries {
             failed: None,
             retrying: None,
             next: Cell::new(None),
-            rest: Cell::new(None),
+            wish: client.wish,
         }
     }
 
@@ -162,7 +164,6 @@ impl Attempt<'_> {
         let said = retry_after(head, link_in.unread());
         if let Some(rest) = said.filter(|_| matches!(head.status(), 429 | 503)) {
             self.begun.endpoint().rest_until(self.worker.now() + rest);
-            self.tries.rest.set(said);
         }
         self.reserves(RetryReason::Status, client_in)
     }
@@ -187,7 +188,9 @@ impl Attempt<'_> {
         let (budget, live) = (place.pool().service.retry.budget, &place.pool().live);
         let begin = || {
             budget::afford(budget, live, traffic(worker, place))?;
-            let Some((begun, rest)) = choose(worker, place, &tried) else { return Ok(None) };
+            let Some((begun, rest)) = choose(worker, place, tries.wish, &tried) else {
+                return Ok(None);
+            };
             let retrying = budget::begin(budget, live, traffic(worker, place))?;
             Ok(Some(Next { begun, retrying, reason, rest }))
         };
@@ -254,7 +257,7 @@ async fn find<C: Stream>(
         place.series().worker(worker.number).deny_retry();
         return Err(failure);
     }
-    let (begun, rest) = match choose(worker, place, &tries.tried) {
+    let (begun, rest) = match choose(worker, place, tries.wish, &tries.tried) {
         Some(chosen) => chosen,
         None => {
             avoid_resting(worker, place, &mut tries.tried);
@@ -305,11 +308,16 @@ pub(crate) async fn enter<C: Stream>(
 
 /// Another endpoint, and how long it wants to be left alone: mostly not at all, because those who
 /// asked for that are chosen only if all others did as well.
-fn choose(worker: &Worker, place: &Place, tried: &[u64]) -> Option<(InFlight, Duration)> {
+fn choose(
+    worker: &Worker,
+    place: &Place,
+    wish: Wish,
+    tried: &[u64],
+) -> Option<(InFlight, Duration)> {
     let pool = place.pool();
     let mut avoided = tried.to_vec();
     avoid_resting(worker, place, &mut avoided);
-    if let Some(begun) = worker.pick(pool, &avoided) {
+    if let Some(begun) = worker.pick(pool, wish, &avoided) {
         return Some((begun, Duration::ZERO));
     }
     let now = worker.now();
@@ -385,20 +393,8 @@ async fn rest<C: Stream>(client: &mut Client<C>, time: Duration) -> Result<(), E
     .await
 }
 
-/// How long an instance asks to be left alone, in seconds: RFC 9110, 10.2.3. The other form, a
-/// date, is not read: clocks differ by more than such a pause lasts.
-fn retry_after(head: &ResponseHead, buffer: &[u8]) -> Option<Duration> {
-    let is_it = |name: &[u8]| name.eq_ignore_ascii_case(b"retry-after");
-    let field = head.fields().iter().find(|field| is_it(field.name.of(buffer)))?;
-    let text = std::str::from_utf8(field.value.of(buffer)).ok()?;
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    // Longer than any number of digits that fits is as good as for ever.
-    is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))))
-}
-
 #[cfg(test)]
 mod tests {
-    use http1::{Limits, Progress};
 
     use super::*;
 
@@ -414,25 +410,5 @@ mod tests {
         check(RetryReason::Reset, [0, 75, 175, 250, 250]);
         check(RetryReason::ConnectFailure, [0; 5]);
         check(RetryReason::Timeout, [0; 5]);
-    }
-
-    #[test]
-    fn retry_after_is_seconds() {
-        let check = |field: &str, expected: Option<u64>| {
-            let text = format!("HTTP/1.1 503 No\r\n{field}\r\n\r\n");
-            let mut head = ResponseHead::default();
-            let limits = Limits { head_bytes_max: 1000, headers_max: 10, target_bytes_max: 0 };
-            assert_eq!(head.advance(text.as_bytes(), &limits), Ok(Progress::Complete));
-            let found = retry_after(&head, text.as_bytes());
-            assert_eq!(found, expected.map(Duration::from_secs), "{field}");
-        };
-        check("X: 1", None);
-        check("Retry-After: 2", Some(2));
-        check("retry-after:  120 ", Some(120));
-        check("Retry-After: 0", Some(0));
-        check("Retry-After: 1.5", None);
-        check("Retry-After: -1", None);
-        check("Retry-After: Fri, 31 Dec 1999 23:59:59 GMT", None);
-        check("Retry-After: 99999999999999999999999", Some(u64::from(u32::MAX)));
     }
 }

@@ -18,6 +18,7 @@ use crate::record::Record;
 use crate::retry::{Tries, again};
 use crate::snapshot::{InService, Place};
 use crate::tunnel::{Carried, Ended, Tunnel};
+use crate::wish::Wish;
 use crate::worker::Worker;
 
 /// Carries a connection to an instance of a service, to its end. What ended otherwise than by both
@@ -47,7 +48,8 @@ async fn carry_to_any(
     place: &mut Place,
     record: &mut Record,
 ) -> Option<Error> {
-    let mut tries = Tries::of_connection(&place.pool().service.retry);
+    client.wish = Wish::of_connection(client, place.pool());
+    let mut tries = Tries::of_connection(client, &place.pool().service.retry);
     let mut begun = match pick(client, worker, place, &tries.tried, record).await {
         Ok(begun) => begun,
         Err(error) => {
@@ -62,7 +64,7 @@ async fn carry_to_any(
         record.reached();
         let error = match reached {
             Err(error) => {
-                blame(worker, &begun, error);
+                blame(worker, &begun, error, Outcome::Unknown);
                 error
             }
             Ok(mut link) => {

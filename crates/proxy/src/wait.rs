@@ -71,7 +71,7 @@ pub(crate) async fn wait<C: Stream>(
         changes.borrow_and_update();
         let newest = worker.place_of(pool.slot, &pool.service.name).ok_or(Error::NoRoute)?;
         if is_called {
-            if let Some(begun) = worker.pick(newest.pool(), tried) {
+            if let Some(begun) = worker.pick(newest.pool(), client.wish, tried) {
                 in_line.take_place(newest.pool());
                 return Ok((newest, begun));
             }

@@ -24,6 +24,7 @@ use crate::listen::{Acceptor, accept};
 use crate::snapshot::{Place, Snapshot};
 use crate::splice;
 use crate::timers::{TICK, Timers};
+use crate::wish::Wish;
 
 /// Longest `X-Request-Id` of a client that is passed on; a longer one is replaced.
 const REQUEST_ID_BYTES_MAX: usize = 128;
@@ -239,8 +240,8 @@ impl Worker {
         self.numbers.get()
     }
 
-    pub(crate) fn pick(&self, pool: &Pool, tried: &[u64]) -> Option<InFlight> {
-        let ask = Ask { now: self.now(), hash: 0, tried };
+    pub(crate) fn pick(&self, pool: &Pool, wish: Wish, tried: &[u64]) -> Option<InFlight> {
+        let ask = Ask { now: self.now(), hash: wish.hash, tried };
         pool.selector.pick(&ask, &mut self.rng.borrow_mut())
     }
 

@@ -6,6 +6,8 @@
 mod access_log;
 #[path = "data_plane/asking.rs"]
 mod asking;
+#[path = "data_plane/balancing.rs"]
+mod balancing;
 #[path = "data_plane/bodies.rs"]
 mod bodies;
 #[path = "data_plane/chaos.rs"]

@@ -45,7 +45,7 @@ fn hold(pool: &Pool, rng: &mut fastrand::Rng) -> &'static InFlight {
 
 #[test]
 fn near_ties_are_ties_for_fast_and_for_slow_services() {
-    for (a, b) in [(300, 550), (90_000, 170_000), (5, 95)] {
+    for (a, b) in [(300, 1900), (90_000, 170_000), (5, 95)] {
         let pool = pool(Algorithm::LeastLatency, &[1, 1]);
         answered(&pool, 0, a, Time::default());
         answered(&pool, 1, b, Time::default());

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use model::{
-    Algorithm, Command, Drain, Health, HttpPolicy, Mode, Probe, ProxyProtocolOut, Restart,
-    RouteRule, Scale, Service, ServiceName, Source, StaticEndpoint,
+    Command, Drain, Health, HttpPolicy, Mode, Probe, ProxyProtocolOut, Restart, RouteRule, Scale,
+    Service, ServiceName, Source, StaticEndpoint,
 };
 
 use crate::defaults;
 use crate::report::Report;
+use crate::resolve::balance::balance;
 use crate::resolve::compress::compression;
 use crate::resolve::eject::eject;
 use crate::resolve::limits::{limits, queue, rate_limits};
@@ -34,6 +35,7 @@ pub(super) fn service(
 ) -> Service {
     let path = join("service", name.as_str());
     let source = source(&path, written, report);
+    let (algorithm, hash_on) = balance(&path, written, report);
     Service {
         routes: routes(&path, written).into_iter().map(|(rule, _)| rule).collect(),
         mode: match written.mode {
@@ -49,11 +51,8 @@ pub(super) fn service(
         eject: eject(&path, written.eject.as_ref(), report),
         panic_percent: written.panic.get(),
         slow_start: written.slow_start.get(),
-        balance: match written.balance {
-            written::Balance::RoundRobin => Algorithm::RoundRobin,
-            written::Balance::LeastRequest => Algorithm::LeastRequest,
-            written::Balance::Random => Algorithm::Random,
-        },
+        balance: algorithm,
+        hash_on,
         scale: scale(&path, written.scale.as_ref(), &source, report),
         drain: drain(written.drain.as_ref()),
         restart: restart(&path, written.restart.as_ref(), report),

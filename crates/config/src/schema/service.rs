@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::defaults;
 use crate::schema::address::Address;
+use crate::schema::balance::BalanceForm;
 use crate::schema::compress::CompressForm;
 use crate::schema::eject::EjectForm;
 use crate::schema::limits::{Limits, Queue, RateLimits};
@@ -75,8 +76,9 @@ pub(crate) struct Service {
     /// How long the part of the requests that an instance gets grows after it became ready, from a
     /// tenth to all of it. Not while all of the service are new.
     pub slow_start: defaults::SlowStart,
-    /// Which instance gets a request.
-    pub balance: Balance,
+    /// Which instance gets a request: the algorithm, or a table.
+    #[schemars(extend("default" = "least-latency"))]
+    pub balance: Option<BalanceForm>,
     /// How many instances run.
     pub scale: Option<Scale>,
     /// How an instance is stopped: it gets no new request, those it has finish, then SIGTERM, then
@@ -245,20 +247,6 @@ pub(crate) enum ProxyProtocolOut {
     V1,
     /// Binary.
     V2,
-}
-
-/// Which instance gets a request.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(inline)]
-pub(crate) enum Balance {
-    /// In turn, by weight.
-    #[default]
-    RoundRobin,
-    /// The one with the fewest requests in flight, by weight; ties in turn.
-    LeastRequest,
-    /// By chance, by weight.
-    Random,
 }
 
 /// How many instances run.

@@ -9,6 +9,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::schema::address::{Address, AdminBind, Bind, Ports, Range};
+use crate::schema::balance::HashOn;
 use crate::schema::compress::TypeRange;
 use crate::schema::limits::{HeaderName, Rate, RateKey};
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
@@ -76,7 +77,7 @@ pub(crate) struct FormEntry {
 }
 
 /// All forms, for the checker.
-pub(crate) const FORMS: [FormEntry; 19] = [
+pub(crate) const FORMS: [FormEntry; 20] = [
     entry::<Bind>(),
     entry::<AdminBind>(),
     entry::<Ports>(),
@@ -86,6 +87,7 @@ pub(crate) const FORMS: [FormEntry; 19] = [
     entry::<HeaderName>(),
     entry::<RateKey>(),
     entry::<Rate>(),
+    entry::<HashOn>(),
     entry::<Host>(),
     entry::<PathPrefix>(),
     entry::<RouteText>(),

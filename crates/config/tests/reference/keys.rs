@@ -60,6 +60,9 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.panic", "30", "0"),
     ("service.NAME.slow_start", "'7s'", "'8s'"),
     ("service.NAME.balance", "'random'", "'least-request'"),
+    ("service.NAME.balance.algorithm", "'ring-hash'", "'maglev'"),
+    ("service.NAME.balance.hash_on", "'header:a'", "'header:b'"),
+    ("service.NAME.balance.load_percent_max", "125", "150"),
     ("service.NAME.scale.min", "2", "3"),
     ("service.NAME.scale.max", "9", "10"),
     ("service.NAME.drain", "'4100ms'", "'4200ms'"),
@@ -255,10 +258,12 @@ fn a_default_is_what_absence_means() {
     let absent = resolved(&with(""));
     let mut checked = 0;
     for (path, key) in single_keys() {
-        // A table turns on the access log, or compression; the listener's address stands already.
+        // A table turns on the access log, or compression; what hashing goes by needs hashing; the
+        // listener's address stands already.
         let other = path.starts_with("log.access.")
             || path.starts_with("service.shop.compress.")
             || path.starts_with("service.shop.rate_limit.")
+            || path.starts_with("service.shop.balance.")
             || path == "listener.web.bind";
         if let Some(default) = key.default.filter(|_| !other) {
             let written = resolved(&with(&format!("{path} = {default}")));

@@ -158,7 +158,7 @@ fn changes(before: &Service, after: &Service) -> Vec<&'static str> {
         ("PROXY protocol", before.proxy_protocol != after.proxy_protocol),
         ("source", before.source != after.source),
         ("health", before.health != after.health),
-        ("balance", before.balance != after.balance),
+        ("balance", before.balance != after.balance || before.hash_on != after.hash_on),
         ("scale", before.scale != after.scale),
         ("drain", before.drain != after.drain),
         ("restart", before.restart != after.restart),

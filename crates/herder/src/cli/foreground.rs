@@ -33,7 +33,7 @@ pub(crate) struct Run {
     /// The path to probe; without it, an instance is fit when its port accepts a connection
     #[arg(long, value_name = "PATH")]
     health: Option<String>,
-    /// How requests are spread: round-robin, least-request or random [default: round-robin]
+    /// How requests are spread, such as least-request or round-robin [default: least-latency]
     #[arg(long, value_name = "ALGORITHM")]
     balance: Option<String>,
     /// How long requests may take to finish when an instance is stopped [default: 30s]

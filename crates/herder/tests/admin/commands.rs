@@ -28,7 +28,7 @@ async fn status_as_json_is_what_the_api_answers() {
         (&printed["stopping"], Value::from(false)),
         (&service["desired"], Value::from(2)),
         (&service["desired_reason"], Value::from("min")),
-        (&service["balance"], Value::from("round-robin")),
+        (&service["balance"], Value::from("least-latency")),
         (&service["rollout"], Value::Null),
         (&service["backoff"], Value::Null),
         (&instance["id"], Value::from("shop.2")),

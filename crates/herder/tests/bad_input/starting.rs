@@ -111,7 +111,7 @@ async fn a_file_with_five_mistakes() {
         "herder.toml has 5 problems:",
         "herder.toml:1: listener.web.bind: \"127.0.0.1\" is not an address; add a port",
         "herder.toml:4: service.shop.helth: unknown key; did you mean `health`?",
-        "herder.toml:5: service.shop.balance: there is no \"round\"; write \"round-robin\"",
+        "herder.toml:5: service.shop.balance: there is no \"round\"; write \"least-latency\"",
         "herder.toml:6: service.shop.drain: \"30\" is not a duration; write whole numbers with",
         "herder.toml:7: service.shop.scale.max: 2 is less than min (4); raise max or lower min",
     ];

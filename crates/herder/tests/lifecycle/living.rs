@@ -152,7 +152,8 @@ async fn instances_know_who_they_are_and_their_lines_say_so() {
 }
 
 fn moody() -> Herder {
-    let keys = "health = { path = \"/healthz\", interval = \"100ms\", interval_fast = \"50ms\" }";
+    let keys = "balance = \"round-robin\"\n\
+                health = { path = \"/healthz\", interval = \"100ms\", interval_fast = \"50ms\" }";
     served(&format!("[\"python3\", \"-c\", {MOODY:?}]"), keys)
 }
 

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{
-    Algorithm, Compression, Destination, Endpoint, HostPattern, HttpPolicy, Limits, Listener,
-    ListenerLimits, Live, Mode, Networks, Pool, ProxyProtocolOut, QueuePolicy, Redirect, Report,
-    Retry, Route, Rules, Service, Source, Table,
+    Algorithm, Compression, Destination, Endpoint, HashOn, HostPattern, HttpPolicy, Limits,
+    Listener, ListenerLimits, Live, Mode, Networks, Pool, ProxyProtocolOut, QueuePolicy, Redirect,
+    Report, Retry, Route, Rules, Service, Source, Table,
 };
 use proxy::{Proxy, Settings};
 use serde_json::Value;
@@ -29,6 +29,7 @@ pub(crate) struct Setup {
     pub(crate) retry: Retry,
     pub(crate) compression: Compression,
     pub(crate) algorithm: Algorithm,
+    pub(crate) hash_on: HashOn,
     pub(crate) has_access_log: bool,
     pub(crate) mode: Mode,
     pub(crate) proxy_protocol: ProxyProtocolOut,
@@ -48,6 +49,7 @@ pub(crate) struct Plane {
     compression: Compression,
     rules: Option<Box<Rules>>,
     algorithm: Algorithm,
+    hash_on: HashOn,
     mode: Mode,
     proxy_protocol: ProxyProtocolOut,
     live: Arc<Live>,
@@ -105,6 +107,7 @@ impl Default for Setup {
             retry: Retry { retries_max: 2, ..Retry::unbounded() },
             compression: Compression::off(),
             algorithm: Algorithm::RoundRobin,
+            hash_on: HashOn::Client,
             has_access_log: false,
             mode: Mode::Http,
             proxy_protocol: ProxyProtocolOut::Off,
@@ -148,6 +151,7 @@ impl Setup {
             compression: self.compression,
             rules: self.rules,
             algorithm: self.algorithm,
+            hash_on: self.hash_on,
             mode: self.mode,
             proxy_protocol: self.proxy_protocol,
             live: Arc::default(),
@@ -216,6 +220,8 @@ impl Plane {
         let selector = balance::selector(self.algorithm, endpoints, &self.live);
         self.live.set_limit(self.service_limits.service_in_flight_max);
         let service = Service {
+            balance: self.algorithm,
+            hash_on: self.hash_on.clone(),
             http: self.policy,
             limits: self.service_limits,
             queue: self.queue.clone(),
