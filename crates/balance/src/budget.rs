@@ -85,6 +85,15 @@ pub fn begin(
     Ok(begun)
 }
 
+/// Takes the cost of a second copy of a request, if `percent` of a hundred requests may have one.
+/// It is never given back: a copy is load, whether it was worth its while or not.
+pub fn hedge(percent: u32, live: &Live, traffic: Traffic) -> bool {
+    let budget = RetryBudget { percent, min: 0 };
+    let spent = live.hedged();
+    let pay = |now: u64| after_one(budget, now, traffic);
+    spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pay).is_ok()
+}
+
 /// What was spent once one more retry is paid for; none if there is no credit for it.
 fn after_one(budget: RetryBudget, spent: u64, traffic: Traffic) -> Option<u64> {
     let (percent, min) = (u64::from(budget.percent), u64::from(budget.min));
@@ -188,6 +197,15 @@ mod tests {
         assert_eq!(retries(strict, 1000, 1000, |_| true), 0);
         let free = RetryBudget { percent: 100, min: u32::MAX };
         assert_eq!(retries(free, 1000, 1000, |_| false), 2000);
+    }
+
+    #[test]
+    fn two_of_a_hundred_requests_may_have_a_copy() {
+        let live = Live::default();
+        let copies = (0..10_000)
+            .filter(|&answered| hedge(2, &live, Traffic { active: 10, answered, uptime_ms: 0 }))
+            .count();
+        assert_eq!(copies, 199, "the 200th when 10,000 are answered");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod least_request;
 mod maglev;
 mod outlier;
 mod prequal;
+pub mod quantile;
 pub mod queue;
 mod random;
 mod random_of_two;

@@ -181,6 +181,10 @@ pub(crate) type RetryAfterMax = Period<S, 0, M>;
 pub(crate) type RetryBodyMax = Size<{ 64 * KIB }, 0, { 16 * MIB }>;
 /// What others allow as well: a fifth more load does not finish off who is in trouble.
 pub(crate) type RetryBudgetPercent = Count<20, 0, 100>;
+/// Within a rack few answers take a millisecond; from a second on a person has noticed.
+pub(crate) type HedgeAfterTime = Period<100, 1, M>;
+/// Of twenty slow answers of a hundred not even half: a copy is load for nothing when all are slow.
+pub(crate) type HedgeBudgetPercent = Count<2, 1, 100>;
 /// So that a service with little traffic has retries at all.
 pub(crate) type RetryBudgetMin = Count<3, 0, 1_000_000>;
 

@@ -32,8 +32,7 @@ async fn node_with_its_own_server() {
 /// A service from its first instance to its last: in turn, replaced after a kill, scaled,
 /// restarted, and ended with a request in flight.
 async fn check(name: &str, command: &[PathBuf]) {
-    let flags =
-        ["--name", name, "--min", "3", "--health", "/healthz", "--balance", "round-robin"];
+    let flags = ["--name", name, "--min", "3", "--health", "/healthz", "--balance", "round-robin"];
     let herd = Herder::run(HERDER).flags(flags).command(command).start();
     herd.wait_settled(name, 3).await;
     herd.output().line(&format!("{name}: 3 of 3 instances ready")).await;

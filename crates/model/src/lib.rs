@@ -43,7 +43,7 @@ pub use name::{InstanceId, NameError, ServiceName};
 pub use network::{Network, NetworkError, Networks};
 pub use outcome::Outcome;
 pub use report::Report;
-pub use retry::{Retry, RetryBudget, RetryMethods, RetryOn};
+pub use retry::{Hedge, HedgeAfter, Retry, RetryBudget, RetryMethods, RetryOn};
 pub use rules::{Redirect, RedirectStatus, Rules};
 pub use select::{Ask, Select};
 pub use service::{

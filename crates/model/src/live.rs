@@ -19,6 +19,11 @@ pub struct Live {
     retrying: AtomicU32,
     /// What retries have cost so far.
     spent: AtomicU64,
+    /// What second copies have cost so far.
+    hedged: AtomicU64,
+    /// What few answers are slower than, in microseconds, and how many answers it was learned from.
+    slow: AtomicU64,
+    slow_samples: AtomicU32,
     /// Requests that wait for an endpoint.
     waiting: AtomicU32,
     /// Those among them that take any endpoint, and so have a place in line.
@@ -47,6 +52,9 @@ impl Default for Live {
             turn: AtomicU64::default(),
             retrying: AtomicU32::default(),
             spent: AtomicU64::default(),
+            hedged: AtomicU64::default(),
+            slow: AtomicU64::default(),
+            slow_samples: AtomicU32::default(),
             waiting: AtomicU32::default(),
             in_line: AtomicU32::default(),
             in_flight: AtomicU32::default(),
@@ -70,6 +78,21 @@ impl Live {
     /// What retries have cost so far, over all workers, in the measure of `balance::budget`.
     pub fn spent(&self) -> &AtomicU64 {
         &self.spent
+    }
+
+    /// What second copies of requests have cost so far, in the same measure.
+    pub fn hedged(&self) -> &AtomicU64 {
+        &self.hedged
+    }
+
+    /// What few answers are slower than, in microseconds: `balance::quantile` learns it.
+    pub fn slow(&self) -> &AtomicU64 {
+        &self.slow
+    }
+
+    /// How many answers that was learned from, up to a bound.
+    pub fn slow_samples(&self) -> &AtomicU32 {
+        &self.slow_samples
     }
 
     /// Requests that wait for an endpoint, over all workers.

@@ -64,6 +64,24 @@ pub struct RetryBudget {
     pub min: u32,
 }
 
+/// When a second copy of a safe request without a body is sent, to another instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hedge {
+    /// After how long without the head of a response.
+    pub after: HedgeAfter,
+    /// Of a hundred requests. Beyond it the first copy is waited for.
+    pub budget_percent: u32,
+}
+
+/// After how long without the head of a response a second copy is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HedgeAfter {
+    /// After what 95 of 100 responses of the service take lately.
+    P95,
+    /// After so long.
+    Time(Duration),
+}
+
 impl RetryMethods {
     /// Whether a request may be repeated; `name` is its method as sent.
     pub fn contain(&self, method: Method, name: &[u8]) -> bool {

@@ -52,6 +52,7 @@ impl Service {
             queue: QueuePolicy::unbounded(),
             retry: Retry::unbounded(),
             rate_limits: Box::default(),
+            hedge: None,
             compression: Compression::off(),
             rules: None,
         }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{
-    Algorithm, Compression, Eject, HashOn, Limits, Mode, ProxyProtocolOut, QueuePolicy, RateLimit,
-    Retry, Rules, ServiceName,
+    Algorithm, Compression, Eject, HashOn, Hedge, Limits, Mode, ProxyProtocolOut, QueuePolicy,
+    RateLimit, Retry, Rules, ServiceName,
 };
 
 /// A named set of interchangeable instances, and its policies.
@@ -54,6 +54,8 @@ pub struct Service {
     pub retry: Retry,
     /// How often it may be asked; all of them hold. Empty if nothing bounds that.
     pub rate_limits: Box<[RateLimit]>,
+    /// When a second copy of one is sent; none if never.
+    pub hedge: Option<Hedge>,
     /// Which of its responses are compressed.
     pub compression: Compression,
     /// What is changed on the way to it and back; none if nothing is.

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use balance::quantile;
 use http1::Framing;
 use model::{HttpPolicy, InFlight, Outcome, Report};
 
@@ -38,7 +39,7 @@ where
         expects: client.head.expects_continue() && client.head.framing() != Framing::None,
         upgrade: client.head.wants_upgrade() && client.head.framing() == Framing::None,
         coding: coding_for(client, &place.pool().service.compression),
-        wants_first_byte: worker.has_access_log(),
+        wants_first_byte: worker.has_access_log() || place.pool().service.hedge.is_some(),
     };
     let HttpPolicy { body_bytes_max, timeout_request, .. } = place.pool().service.http;
     if let Some(rates) = place.rates() {
@@ -65,6 +66,11 @@ where
         let connecting = record.connecting;
         let attempt = Attempt { worker, place, begun: &begun, asked, tries: &tries };
         let result = attempt.forward(client, record).await;
+        if let Some(winner) = tries.take_winner() {
+            begun.observe(Outcome::Unknown, worker.now());
+            record.instance = Some(winner.endpoint().id.clone());
+            begun = winner;
+        }
         match result {
             Ok(exchanged) => {
                 let connecting = record.connecting - connecting;
@@ -72,6 +78,7 @@ where
                 worker.observe(&begun, outcome);
                 if !tries.has_next() {
                     tries.succeeded(outcome);
+                    learn(place, record, &exchanged);
                     client.input.let_go();
                     return Ok(exchanged);
                 }
@@ -127,5 +134,15 @@ pub(crate) fn blame(worker: &Worker, begun: &InFlight, error: Error, otherwise: 
     worker.observe(begun, if failed { Outcome::Failed } else { otherwise });
     if matches!(error, Error::ConnectRefused | Error::ConnectTimeout) {
         worker.report(&begun.endpoint().id, Report::Unreachable);
+    }
+}
+
+/// Tells who hedges how long a response took.
+fn learn(place: &Place, record: &Record, exchanged: &Exchanged) {
+    let pool = place.pool();
+    if pool.service.hedge.is_some()
+        && let Some((heard, sent)) = exchanged.first_byte_at.zip(record.sent_at)
+    {
+        quantile::learn(&pool.live, heard.saturating_duration_since(sent));
     }
 }

@@ -22,9 +22,10 @@ use crate::encode::{self, Encoding};
 use crate::error::Error;
 use crate::exchange::patience::{Late, Party, Patience};
 use crate::forward::Attempt;
+use crate::hedge::Racing;
 use crate::idle::{Link, RESPONSE_HEAD_BYTES_MAX};
 use crate::phase::Phase;
-use crate::pump::{Broken, Frames, Pump, Waits};
+use crate::pump::{Broken, Frames, Pump};
 use crate::stream::Stream;
 use crate::timing::Timing;
 use crate::worker::Worker;
@@ -46,6 +47,8 @@ pub(crate) struct Exchange<'a, C> {
     pub(crate) patience: Patience<'a>,
     /// Says whether another try is begun instead.
     pub(crate) attempt: &'a Attempt<'a>,
+    /// A second copy of the request, if it may have one.
+    pub(crate) hedge: Option<Racing<'a>>,
     pub(crate) asked: Asked,
     /// The response's body, if it is compressed on its way.
     pub(crate) encoding: Option<Box<Encoding>>,
@@ -141,6 +144,9 @@ impl<C: Stream> Exchange<'_, C> {
                     }
                     Poll::Pending => self.party(state, sent),
                 };
+                if party == Party::InstanceHead && self.poll_hedge(cx).is_ready() {
+                    continue;
+                }
                 match self.patience.judge(cx, party) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Late::Ask) => self.ask(),
@@ -325,6 +331,7 @@ impl<C: Stream> Exchange<'_, C> {
             return Ok(self.refuse());
         }
         self.client_in.let_go();
+        self.hedge = None;
         let framing = self.head.framing(self.asked.method);
         let (content, encoding) = match self.service.compression.is_on {
             true => {
@@ -383,21 +390,6 @@ impl<C: Stream> Exchange<'_, C> {
         match self.asked.wants_first_byte {
             true => answered_at.or_else(|| Some(Instant::now())),
             false => None,
-        }
-    }
-
-    fn party(&self, state: State, sent: Sent) -> Party {
-        match (state, sent) {
-            (State::Body { .. }, _) if self.down.waits == Waits::Write => Party::ClientTakes,
-            (State::Body { .. } | State::Refused { .. }, _) => Party::InstanceBody,
-            (State::Head, Sent::Partly) if self.up.waits == Waits::Read => {
-                match self.awaits_ask() {
-                    true => Party::InstanceAsks,
-                    false => Party::ClientBody,
-                }
-            }
-            (State::Head, Sent::Partly) => Party::InstanceTakes,
-            (State::Head, Sent::All | Sent::Stuck) => Party::InstanceHead,
         }
     }
 }

@@ -83,7 +83,9 @@ impl Attempt<'_> {
 
     fn park(&self, link: Link) {
         let policy = &self.place.pool().service.http;
-        self.worker.idle.park(self.begun.endpoint(), link, policy, self.worker.now_ms());
+        let winner = self.tries.winner();
+        let endpoint = winner.as_ref().unwrap_or(self.begun).endpoint();
+        self.worker.idle.park(endpoint, link, policy, self.worker.now_ms());
     }
 
     /// Carries what follows a switch of protocols, until it ends.
@@ -156,6 +158,7 @@ impl Attempt<'_> {
                 let head = if client.has_head { client.head.len() } else { 0 };
                 let is_ahead = client.input.unread().len() > head;
                 link.requests += 1;
+                let hedge = self.hedge(client, &up.out);
                 let exchange = Exchange {
                     client: &mut client.stream,
                     client_in: &mut client.input,
@@ -165,6 +168,7 @@ impl Attempt<'_> {
                     head: &mut client.response,
                     patience: Patience::new(&client.deadline, &client.listener.limits, service),
                     attempt: self,
+                    hedge,
                     asked: self.asked,
                     encoding: None,
                     service,

@@ -16,6 +16,7 @@ mod exchange;
 mod forward;
 mod gear;
 mod handle;
+mod hedge;
 mod idle;
 mod introduced;
 mod line;

@@ -6,10 +6,9 @@
 //! of the budget: `Attempt::refuses` and `Attempt::gives_up` reserve both, or the response at hand
 //! is as good as any.
 
-use std::cell::Cell;
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
+mod pause;
+
+use std::cell::{Cell, Ref, RefCell};
 use std::time::{Duration, Instant};
 
 use balance::budget::{self, NoBudget, Retrying, Traffic};
@@ -25,6 +24,7 @@ use crate::exchange::Failure;
 use crate::forward::Attempt;
 use crate::phase::Phase;
 use crate::record::Record;
+use crate::retry::pause::{backoff, rest};
 use crate::snapshot::Place;
 use crate::stream::Stream;
 use crate::timing::retry_after;
@@ -39,7 +39,7 @@ pub(crate) struct Tries {
     /// Keys of the endpoints that it must not go to again.
     pub(crate) tried: Vec<u64>,
     /// Where it would like to go.
-    wish: Wish,
+    pub(crate) wish: Wish,
     /// Tries that are left after the one at hand.
     left: u32,
     /// Whether it may be sent again though an instance may have seen it.
@@ -55,6 +55,8 @@ pub(crate) struct Tries {
     retrying: Option<Retrying>,
     /// The next try, if the one at hand was given up for it.
     next: Cell<Option<Box<Next>>>,
+    /// Who answers instead of the endpoint that the try began at.
+    winner: RefCell<Option<InFlight>>,
 }
 
 /// A try that can begin at once.
@@ -91,6 +93,7 @@ impl Tries {
             retrying: None,
             next: Cell::new(None),
             wish: client.wish,
+            winner: RefCell::default(),
         }
     }
 
@@ -108,6 +111,7 @@ impl Tries {
             retrying: None,
             next: Cell::new(None),
             wish: client.wish,
+            winner: RefCell::default(),
         }
     }
 
@@ -116,6 +120,21 @@ impl Tries {
         if let (Some(retrying), Outcome::Answered(_)) = (&self.retrying, outcome) {
             retrying.succeeded();
         }
+    }
+
+    /// Another endpoint answers the try at hand.
+    pub(crate) fn won_by(&self, begun: InFlight) {
+        *self.winner.borrow_mut() = Some(begun);
+    }
+
+    /// Who does, if another one does.
+    pub(crate) fn take_winner(&mut self) -> Option<InFlight> {
+        self.winner.get_mut().take()
+    }
+
+    /// The same, and it stays.
+    pub(crate) fn winner(&self) -> Ref<'_, Option<InFlight>> {
+        self.winner.borrow()
     }
 
     /// The try at hand was given up for the next.
@@ -343,7 +362,7 @@ fn has_other(place: &Place, tried: &[u64]) -> bool {
 }
 
 /// What the budget of a service is measured against.
-fn traffic(worker: &Worker, place: &Place) -> Traffic {
+pub(crate) fn traffic(worker: &Worker, place: &Place) -> Traffic {
     let pool = place.pool();
     let in_flight: u64 = pool.endpoints.iter().map(|one| u64::from(one.in_flight())).sum();
     let waiting = pool.live.waiting();
@@ -351,64 +370,5 @@ fn traffic(worker: &Worker, place: &Place) -> Traffic {
         active: in_flight + u64::from(waiting),
         answered: place.series().requests(),
         uptime_ms: worker.now_ms(),
-    }
-}
-
-/// The longest back-off before a retry, of which a part is drawn: (2ⁿ − 1) times the least, as in
-/// Envoy. None where it would not help: another endpoint has done nothing yet to be spared, and
-/// who has waited for a timeout has waited.
-fn backoff(policy: &Retry, number: u32, reason: RetryReason) -> Duration {
-    let helps = match reason {
-        RetryReason::ConnectFailure | RetryReason::Timeout => false,
-        RetryReason::Reset => number > 1,
-        RetryReason::Status => true,
-    };
-    if !helps {
-        return Duration::ZERO;
-    }
-    let factor = 1_u32.checked_shl(number).map_or(u32::MAX, |power| power - 1);
-    policy.backoff_min.saturating_mul(factor).min(policy.backoff_max)
-}
-
-/// Lets some time pass, unless the client goes or the time of the request is over.
-async fn rest<C: Stream>(client: &mut Client<C>, time: Duration) -> Result<(), Error> {
-    if time.is_zero() {
-        return Ok(());
-    }
-    // It passes only for a greater reason.
-    client.deadline.set(time.saturating_mul(2));
-    let mut sleep = pin!(tokio::time::sleep(time));
-    poll_fn(|cx| {
-        if sleep.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Ok(()));
-        }
-        if client.poll_gone(cx).is_ready() {
-            return Poll::Ready(Err(Error::ClientGone));
-        }
-        match client.deadline.has_passed(cx) {
-            true => Poll::Ready(Err(Error::RequestTimeout.or_greater(client.deadline.why()))),
-            false => Poll::Pending,
-        }
-    })
-    .await
-}
-
-#[cfg(test)]
-mod tests {
-
-    use super::*;
-
-    #[test]
-    fn a_back_off_doubles_up_to_its_bound_and_only_where_it_helps() {
-        let ms = Duration::from_millis;
-        let policy = Retry { backoff_min: ms(25), backoff_max: ms(250), ..Retry::unbounded() };
-        let check = |reason, expected: [u64; 5]| {
-            let found = [1, 2, 3, 4, 40].map(|number| backoff(&policy, number, reason));
-            assert_eq!(found, expected.map(ms), "{reason:?}");
-        };
-        check(RetryReason::Status, [25, 75, 175, 250, 250]);
-        check(RetryReason::Reset, [0, 75, 175, 250, 250]);
-        check(RetryReason::ConnectFailure, [0; 5]);
-        check(RetryReason::Timeout, [0; 5]);
     }
 }

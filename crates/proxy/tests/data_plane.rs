@@ -32,6 +32,8 @@ mod errors;
 mod forwarding;
 #[path = "data_plane/framing.rs"]
 mod framing;
+#[path = "data_plane/hedging.rs"]
+mod hedging;
 #[path = "data_plane/instance.rs"]
 mod instance;
 #[path = "data_plane/introductions.rs"]

@@ -78,6 +78,10 @@ metrics! {
         "Requests sent again to another endpoint, by what had become of them.";
     RETRIES_DENIED: Counter "herder_retry_budget_exhausted_total" ["service"],
         "Failures passed on because the budget of retries was used up.";
+    HEDGES: Counter "herder_hedges_total" ["service"],
+        "Second copies of slow requests sent to another endpoint.";
+    HEDGES_WON: Counter "herder_hedges_won_total" ["service"],
+        "Second copies that were answered first.";
     INSTANCE_CONNECTIONS: Counter "herder_instance_connections_total" ["service"],
         "Connections opened to instances.";
     INSTANCE_REUSES: Counter "herder_instance_connection_reuses_total" ["service"],

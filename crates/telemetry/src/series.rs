@@ -104,6 +104,8 @@ impl ServiceSeries {
             (&names::WAIT_DURATION, timings(|shard| &shard.waits)),
             (&names::RECEIVED, count(|shard| shard.bytes_in.get())),
             (&names::SENT, count(|shard| shard.bytes_out.get())),
+            (&names::HEDGES, count(|shard| shard.hedges.get())),
+            (&names::HEDGES_WON, count(|shard| shard.hedges_won.get())),
             (&names::RETRIES_DENIED, count(|shard| shard.retries_denied.get())),
             (&names::INSTANCE_CONNECTIONS, count(|shard| shard.connects.get())),
             (&names::INSTANCE_REUSES, count(|shard| shard.reuses.get())),

@@ -57,6 +57,8 @@ pub struct Shard {
     pub(crate) statuses: [Counter; STATUS_LABELS.len()],
     pub(crate) retries: [Counter; RETRY_LABELS.len()],
     pub(crate) retries_denied: Counter,
+    pub(crate) hedges: Counter,
+    pub(crate) hedges_won: Counter,
     pub(crate) connects: Counter,
     pub(crate) reuses: Counter,
     pub(crate) durations: Timings,
@@ -79,6 +81,8 @@ impl Shard {
             statuses: Default::default(),
             retries: Default::default(),
             retries_denied: Counter::new(),
+            hedges: Counter::new(),
+            hedges_won: Counter::new(),
             connects: Counter::new(),
             reuses: Counter::new(),
             durations: Timings::default(),
@@ -107,6 +111,16 @@ impl Shard {
     /// A request was sent again, to another endpoint.
     pub fn retry(&self, reason: RetryReason) {
         self.retries[reason as usize].add(1);
+    }
+
+    /// A second copy of a request was sent.
+    pub fn hedge(&self) {
+        self.hedges.add(1);
+    }
+
+    /// The second copy was answered first.
+    pub fn hedge_won(&self) {
+        self.hedges_won.add(1);
     }
 
     /// A failure was passed on because the budget of retries was used up.

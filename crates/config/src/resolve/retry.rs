@@ -1,12 +1,14 @@
 //! When requests of a service are sent again, from what is written to what is desired.
 //! What becomes of a single request is not known here.
 
-use model::{Retry, RetryBudget, RetryMethods, RetryOn};
+use model::{Hedge, HedgeAfter, Retry, RetryBudget, RetryMethods, RetryOn};
 
 use crate::defaults;
 use crate::report::Report;
 use crate::resolve::service::text;
-use crate::schema::retry::{Methods, MethodsKind, On, OnFailure, Retry as Written};
+use crate::schema::retry::{
+    After, AfterLive, Hedge as WrittenHedge, Methods, MethodsKind, On, OnFailure, Retry as Written,
+};
 use crate::tree::element;
 
 /// Resolves `retry` of the service at this path.
@@ -58,6 +60,17 @@ pub(super) fn retry(path: &str, written: &Written, report: &mut Report<'_>) -> R
             percent: written.budget_percent.get(),
             min: written.budget_min.get(),
         },
+    }
+}
+
+/// Resolves `hedge` of a service.
+pub(super) fn hedge(written: &WrittenHedge) -> Hedge {
+    Hedge {
+        after: match written.after {
+            None | Some(After::Live(AfterLive::P95)) => HedgeAfter::P95,
+            Some(After::Time(time)) => HedgeAfter::Time(time.get()),
+        },
+        budget_percent: written.budget_percent.get(),
     }
 }
 

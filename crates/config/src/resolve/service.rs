@@ -15,7 +15,7 @@ use crate::resolve::balance::balance;
 use crate::resolve::compress::compression;
 use crate::resolve::eject::eject;
 use crate::resolve::limits::{limits, queue, rate_limits};
-use crate::resolve::retry::retry;
+use crate::resolve::retry::{hedge, retry};
 use crate::resolve::rules::rules;
 use crate::schema::service as written;
 use crate::tree::{element, join};
@@ -61,6 +61,7 @@ pub(super) fn service(
         queue: queue(&written.queue),
         retry: retry(&path, &written.retry, report),
         rate_limits: rate_limits(written.rate_limit.as_ref()),
+        hedge: written.hedge.as_ref().map(hedge),
         compression: compression(&path, written.compress.as_ref(), report),
         rules: rules(&path, written, report),
         source,

@@ -50,6 +50,39 @@ pub(crate) struct Retry {
     pub budget_min: defaults::RetryBudgetMin,
 }
 
+/// When a second copy of a safe request without a body is sent to another instance. The first
+/// response wins.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Hedge {
+    /// After how long without a response: `"p95"`, what 95 of 100 responses of the service take
+    /// lately, or a duration.
+    #[schemars(extend("default" = "p95"))]
+    pub after: Option<After>,
+    /// How many of a hundred requests may have a second copy.
+    pub budget_percent: defaults::HedgeBudgetPercent,
+}
+
+/// After how long, in its two forms.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(crate) enum After {
+    /// As the service is.
+    Live(AfterLive),
+    /// As it is written.
+    Time(defaults::HedgeAfterTime),
+}
+
+/// How long responses of the service take.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum AfterLive {
+    /// 95 of 100, at most.
+    P95,
+}
+
 /// What has to have happened, in its two forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]

@@ -13,7 +13,7 @@ use crate::schema::compress::CompressForm;
 use crate::schema::eject::EjectForm;
 use crate::schema::limits::{Limits, Queue, RateLimits};
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
-use crate::schema::retry::Retry;
+use crate::schema::retry::{Hedge, Retry};
 use crate::schema::rules::{HeaderRules, Rewrite};
 use crate::schema::text::{EnvName, Filled, Form, HasDefault, Text};
 
@@ -101,6 +101,8 @@ pub(crate) struct Service {
         extend("maxItems" = 16)
     )]
     pub rate_limit: Option<RateLimits>,
+    /// When a second copy of a slow request is sent, to another instance. Absent: never.
+    pub hedge: Option<Hedge>,
     /// Whether responses are compressed for clients that accept it: `true`, or a table that says
     /// which and how.
     #[schemars(example = true, extend("default" = false))]

@@ -100,6 +100,8 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.queue.shed", "true", "false"),
     ("service.NAME.queue.priority_header", "'X-G'", "'X-H'"),
     ("service.NAME.queue.priority_from", "'trusted'", "'anyone'"),
+    ("service.NAME.hedge.after", "'7500ms'", "'7600ms'"),
+    ("service.NAME.hedge.budget_percent", "35", "36"),
     ("service.NAME.retry.max", "3", "4"),
     ("service.NAME.retry.on", "['timeout', 'reset', 503]", "['timeout', 'reset', 502]"),
     ("service.NAME.retry.methods", "['GET', 'PUT']", "['GET', 'POST']"),
@@ -264,6 +266,7 @@ fn a_default_is_what_absence_means() {
             || path.starts_with("service.shop.compress.")
             || path.starts_with("service.shop.rate_limit.")
             || path.starts_with("service.shop.balance.")
+            || path.starts_with("service.shop.hedge.")
             || path == "listener.web.bind";
         if let Some(default) = key.default.filter(|_| !other) {
             let written = resolved(&with(&format!("{path} = {default}")));

@@ -7,6 +7,9 @@ use std::time::Duration;
 use model::{HttpPolicy, ListenerLimits, Service};
 
 use crate::error::Error;
+use crate::exchange::{Exchange, Sent, State};
+use crate::pump::Waits;
+use crate::stream::Stream;
 use crate::timers::{Deadline, Why};
 
 /// Whom the exchange waits for, and hence which timeout applies.
@@ -98,6 +101,24 @@ impl<'a> Patience<'a> {
             (_, Why::Own) => late,
             (Late::Fail(error), why) => Late::Fail(error.or_greater(why)),
             (Late::Ask | Late::Try, why) => Late::Fail(Error::RequestTimeout.or_greater(why)),
+        }
+    }
+}
+
+impl<C: Stream> Exchange<'_, C> {
+    /// Whom it waits for now.
+    pub(super) fn party(&self, state: State, sent: Sent) -> Party {
+        match (state, sent) {
+            (State::Body { .. }, _) if self.down.waits == Waits::Write => Party::ClientTakes,
+            (State::Body { .. } | State::Refused { .. }, _) => Party::InstanceBody,
+            (State::Head, Sent::Partly) if self.up.waits == Waits::Read => {
+                match self.awaits_ask() {
+                    true => Party::InstanceAsks,
+                    false => Party::ClientBody,
+                }
+            }
+            (State::Head, Sent::Partly) => Party::InstanceTakes,
+            (State::Head, Sent::All | Sent::Stuck) => Party::InstanceHead,
         }
     }
 }

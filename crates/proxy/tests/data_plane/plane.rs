@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{
-    Algorithm, Compression, Destination, Endpoint, HashOn, HostPattern, HttpPolicy, Limits,
+    Algorithm, Compression, Destination, Endpoint, HashOn, Hedge, HostPattern, HttpPolicy, Limits,
     Listener, ListenerLimits, Live, Mode, Networks, Pool, ProxyProtocolOut, QueuePolicy, Redirect,
     Report, Retry, Route, Rules, Service, Source, Table,
 };
@@ -27,6 +27,7 @@ pub(crate) struct Setup {
     pub(crate) service_limits: Limits,
     pub(crate) queue: QueuePolicy,
     pub(crate) retry: Retry,
+    pub(crate) hedge: Option<Hedge>,
     pub(crate) compression: Compression,
     pub(crate) algorithm: Algorithm,
     pub(crate) hash_on: HashOn,
@@ -46,6 +47,7 @@ pub(crate) struct Plane {
     service_limits: Limits,
     queue: QueuePolicy,
     retry: Retry,
+    hedge: Option<Hedge>,
     compression: Compression,
     rules: Option<Box<Rules>>,
     algorithm: Algorithm,
@@ -105,6 +107,7 @@ impl Default for Setup {
                 ..QueuePolicy::unbounded()
             },
             retry: Retry { retries_max: 2, ..Retry::unbounded() },
+            hedge: None,
             compression: Compression::off(),
             algorithm: Algorithm::RoundRobin,
             hash_on: HashOn::Client,
@@ -148,6 +151,7 @@ impl Setup {
             service_limits: self.service_limits,
             queue: self.queue,
             retry: self.retry,
+            hedge: self.hedge,
             compression: self.compression,
             rules: self.rules,
             algorithm: self.algorithm,
@@ -226,6 +230,7 @@ impl Plane {
             limits: self.service_limits,
             queue: self.queue.clone(),
             retry: self.retry.clone(),
+            hedge: self.hedge,
             compression: self.compression.clone(),
             mode: self.mode,
             proxy_protocol: self.proxy_protocol,

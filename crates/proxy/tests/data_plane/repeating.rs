@@ -26,7 +26,7 @@ fn setup(retry: Retry) -> Setup {
 }
 
 async fn answering(status: u16) -> HttpOrigin {
-    HttpOrigin::start("bad", move |_| Reply::bytes("no").status(status)).await
+    HttpOrigin::start("bad", move |_| Reply::bytes("").status(status)).await
 }
 
 fn retries(reason: &str) -> String {
