@@ -81,13 +81,13 @@ impl Latency {
         }
     }
 
-    /// The estimate in microseconds, faded until now. None before the second answer, and when nothing
-    /// was learned for [`STALE_S`].
+    /// The estimate in microseconds, faded until now. None before the second answer, and when
+    /// nothing was learned for [`STALE_S`].
     #[inline]
     pub fn estimate_us(&self, now: Time) -> Option<f32> {
         let word = Word::of(self.estimate.load(Ordering::Relaxed))?;
         let age_s = word.age_s(now);
-        (word.value > 0.0 && age_s < STALE_S).then(|| word.value * fade(age_s))
+        (word.value > 0.0 && age_s < STALE_S).then(|| word.value * fade_soon(age_s))
     }
 
     /// How many times as much as usual an endpoint costs for the trouble there is with it: 1
@@ -185,6 +185,14 @@ fn moment(now: Time) -> u32 {
 /// What is left of one after so many seconds.
 fn fade(age_s: f32) -> f32 {
     if age_s == 0.0 { 1.0 } else { (-age_s / FADE_S).exp() }
+}
+
+/// The same for what is not stale, to within 0.4 %: Taylor's series, as a pick has no time to call
+/// for more.
+#[inline]
+fn fade_soon(age_s: f32) -> f32 {
+    let x = age_s / FADE_S;
+    1.0 - x * (1.0 - x / 2.0 * (1.0 - x / 3.0 * (1.0 - x / 4.0 * (1.0 - x / 5.0))))
 }
 
 #[cfg(test)]

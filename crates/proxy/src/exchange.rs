@@ -211,7 +211,7 @@ impl<C: Stream> Exchange<'_, C> {
         };
         match moved {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Err(broken)) => Poll::Ready(Err(response_error(&broken))),
+            Poll::Ready(Err(broken)) => Poll::Ready(Err(broken.in_response())),
             Poll::Ready(Ok(())) => {
                 let is_sent = *sent == Sent::All;
                 Poll::Ready(Ok(Exchanged {
@@ -368,7 +368,7 @@ impl<C: Stream> Exchange<'_, C> {
         self.encoding = encoding;
         if self.encoding.is_none() {
             self.down.begin(framing, frames, u64::MAX);
-            self.down.gather(&mut self.link.input).map_err(|broken| response_error(&broken))?;
+            self.down.gather(&mut self.link.input).map_err(|broken| broken.in_response())?;
         }
         let began_at = self.began_at(answered_at);
         Ok(State::Body { keeps_client, keeps_link, began_at })
@@ -391,13 +391,5 @@ impl<C: Stream> Exchange<'_, C> {
             true => answered_at.or_else(|| Some(Instant::now())),
             false => None,
         }
-    }
-}
-
-fn response_error(broken: &Broken) -> Error {
-    match broken {
-        Broken::Malformed(refusal) => Error::BadResponse(*refusal),
-        Broken::Truncated | Broken::TooLarge => Error::ResponseTruncated,
-        Broken::Unwritable => Error::ClientGone,
     }
 }

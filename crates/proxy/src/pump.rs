@@ -10,6 +10,7 @@ use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
 use crate::buffer::Buffer;
+use crate::error::Error;
 use crate::splice::Pipe;
 use crate::stream::Stream;
 
@@ -38,6 +39,17 @@ pub(crate) enum Broken {
     Unwritable,
     /// More content than is allowed.
     TooLarge,
+}
+
+impl Broken {
+    /// What a response that broke off is called.
+    pub(crate) fn in_response(self) -> Error {
+        match self {
+            Broken::Malformed(refusal) => Error::BadResponse(refusal),
+            Broken::Truncated | Broken::TooLarge => Error::ResponseTruncated,
+            Broken::Unwritable => Error::ClientGone,
+        }
+    }
 }
 
 /// What a pump waits for.
