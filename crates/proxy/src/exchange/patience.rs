@@ -47,8 +47,15 @@ pub(crate) struct Patience<'a> {
     policy: &'a HttpPolicy,
     /// The time of one try, as long as it counts.
     timeout_try: Option<Duration>,
+    /// For how long the head of a response was waited for, as far as a try was late.
+    waited: Duration,
     party: Option<Party>,
 }
+
+/// How long a late try goes on, when no other one can begin, until that is asked again. Many
+/// requests to one frozen instance are late in the same moment, and the budget lets a few of them
+/// go at once.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 impl<'a> Patience<'a> {
     pub(crate) fn new(
@@ -57,13 +64,19 @@ impl<'a> Patience<'a> {
         service: &'a Service,
     ) -> Self {
         let (policy, timeout_try) = (&service.http, service.retry.timeout_try);
-        Self { deadline, limits, policy, timeout_try, party: None }
+        Self { deadline, limits, policy, timeout_try, waited: Duration::ZERO, party: None }
     }
 
-    /// The try at hand is the only one: it has as much time as the request.
+    /// No other try can begin now: the one at hand goes on for a while, and at last for as long as
+    /// a response may take.
     pub(super) fn wait_longer(&mut self) {
-        let waited = self.timeout_try.take().unwrap_or_default();
-        self.deadline.set(self.policy.timeout_response.saturating_sub(waited));
+        let is_first = self.waited.is_zero();
+        self.waited += if is_first { self.timeout_try.unwrap_or_default() } else { ASK_AGAIN };
+        let left = self.policy.timeout_response.saturating_sub(self.waited);
+        if left <= ASK_AGAIN {
+            self.timeout_try = None;
+        }
+        self.deadline.set(left.min(ASK_AGAIN));
     }
 
     /// Ready when a party took too long. Bytes that move put the deadline off, but not while an
