@@ -77,8 +77,13 @@ pub(crate) struct Client<C> {
     pub(crate) wish: Wish,
     pub(crate) served: u64,
     /// Requests in a row that were there before the one before them was answered.
-    pub(crate) pipelined: u64,
+    pub(crate) pipelined: u32,
 }
+
+/// The allocator's size that it is to fit: each connection pays 128 bytes more for the next.
+const CLIENT_BYTES_MAX: usize = 768;
+
+const _: () = assert!(size_of::<Client<tokio::net::TcpStream>>() <= CLIENT_BYTES_MAX);
 
 impl<C> Client<C> {
     /// Takes the memory that a request needs.
@@ -189,7 +194,7 @@ impl<C: Stream> Client<C> {
         self.head.clear();
         self.has_head = false;
         self.was_asked = false;
-        self.pipelined = if self.input.is_empty() { 0 } else { self.pipelined + 1 };
+        self.pipelined = if self.input.is_empty() { 0 } else { self.pipelined.saturating_add(1) };
         let limits = Limits {
             head_bytes_max: self.listener.limits.head_bytes_max,
             headers_max: self.listener.limits.headers_max,

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Instant;
 
-use model::{InFlight, ProxyProtocolOut, Service};
+use model::{InFlight, ProxyProtocolOut};
 use proxy_protocol::{Addresses, Version};
 
 use crate::error::Error;
@@ -29,15 +29,8 @@ pub(crate) async fn connect(
 ) -> Result<Link, Error> {
     let began = Instant::now();
     record.phase = Phase::Connect;
-    let service = &place.pool().service;
-    let mut opened = open(begun, service, deadline).await;
+    let opened = open(worker, place, begun, deadline).await;
     record.connecting += began.elapsed();
-    if let Ok(link) = &mut opened {
-        place.series().worker(worker.number).connect();
-        if let Some(age_max) = service.http.connection_age_max {
-            link.retires_ms = worker.about(age_max);
-        }
-    }
     opened.map_err(|cause| {
         let error = match connect_error(&cause) {
             Error::ConnectTimeout => Error::ConnectTimeout.or_greater(deadline.why()),
@@ -52,12 +45,26 @@ pub(crate) async fn connect(
     })
 }
 
-async fn open(begun: &InFlight, service: &Service, deadline: &Deadline) -> io::Result<Link> {
+/// The connection itself, as the service wants its connections to be, and counted.
+///
+/// # Errors
+/// What the kernel says; [`connect_error`] knows whose fault that is.
+pub(crate) async fn open(
+    worker: &Worker,
+    place: &Place,
+    begun: &InFlight,
+    deadline: &Deadline,
+) -> io::Result<Link> {
+    let service = &place.pool().service;
     let mut link = Link::open(begun.endpoint(), service.http.timeout_connect, deadline).await?;
     if service.http.keepalive.is_some() {
         keep_alive(&link.stream, service.http.keepalive)?;
     }
     link.greeting = service.proxy_protocol;
+    place.series().worker(worker.number).connect();
+    if let Some(age_max) = service.http.connection_age_max {
+        link.retires_ms = worker.about(age_max);
+    }
     Ok(link)
 }
 
@@ -71,7 +78,8 @@ pub(crate) fn introduce(out: &mut Vec<u8>, header: ProxyProtocolOut, ends: Addre
     proxy_protocol::write(out, version, Some(ends));
 }
 
-fn connect_error(cause: &io::Error) -> Error {
+/// The row of the table for what the kernel says of a connection that does not stand.
+pub(crate) fn connect_error(cause: &io::Error) -> Error {
     use io::ErrorKind as Kind;
     match cause.kind() {
         Kind::ConnectionRefused

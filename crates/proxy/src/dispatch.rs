@@ -67,7 +67,8 @@ where
         let attempt = Attempt { worker, place, begun: &begun, asked, tries: &tries };
         let result = attempt.forward(client, record).await;
         if let Some(winner) = tries.take_winner() {
-            begun.observe(Outcome::Unknown, worker.now());
+            worker.observe(&begun, record.timing.overtaken());
+            tries.tried.push(begun.endpoint().key);
             record.instance = Some(winner.endpoint().id.clone());
             begun = winner;
         }

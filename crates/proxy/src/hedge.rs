@@ -8,8 +8,8 @@
 //! same head again from its buffer and goes on as if it had never been elsewhere. So no two
 //! exchanges ever share a client, and without hedging an exchange is larger by one empty option.
 //!
-//! The loser is cancelled by dropping it: its connection is closed, its guard is dropped, and
-//! nothing is said about its endpoint, which may be as good as the other.
+//! The loser is cancelled by dropping it: its connection is closed and its guard is dropped. If it
+//! is the first, it is known to take at least as long as it took the other to overtake it.
 
 use std::future::poll_fn;
 use std::io;
@@ -18,14 +18,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use balance::{budget, quantile};
-use http1::{Framing, Limits, Progress, ResponseHead};
+use http1::{Framing, Progress, ResponseHead};
 use model::{HedgeAfter, InFlight, Outcome, ProxyProtocolOut, RetryMethods};
 use tokio::io::AsyncWriteExt;
 
 use crate::client::Client;
-use crate::exchange::Exchange;
+use crate::connect::{connect_error, open};
+use crate::error::{Blame, Error};
+use crate::exchange::{Exchange, RESPONSE_LIMITS};
 use crate::forward::Attempt;
-use crate::idle::{ANYBODY, Link, Parking, RESPONSE_HEAD_BYTES_MAX};
+use crate::idle::{ANYBODY, Link, Parking};
 use crate::retry::traffic;
 
 /// The second copy on its way.
@@ -75,47 +77,60 @@ impl Attempt<'_> {
                 worker.observe(&begun, Outcome::of(status, None, None));
                 None
             }
-            Err(_) => {
-                worker.observe(&begun, Outcome::Failed);
+            Err(outcome) => {
+                worker.observe(&begun, outcome);
                 None
             }
         }
     }
 
     /// The connection on which a whole head has come back, and its status.
-    async fn ask(&self, begun: &InFlight, sent: &[u8]) -> io::Result<(Link, u16)> {
+    ///
+    /// # Errors
+    /// What the failure says of the instance: nothing if Herder could not connect for a reason of
+    /// its own, or if the connection had gone stale while it was parked.
+    async fn ask(&self, begun: &InFlight, sent: &[u8]) -> Result<(Link, u16), Outcome> {
         let worker = self.worker;
         let endpoint = begun.endpoint();
-        let mut link = match worker.idle.take(endpoint, Parking::Any, ANYBODY, worker.now_ms()) {
+        let parked = worker.idle.take(endpoint, Parking::Any, ANYBODY, worker.now_ms());
+        let mut link = match parked {
             Some(link) => link,
             None => {
-                let timeout = self.place.pool().service.http.timeout_connect;
-                Link::open(endpoint, timeout, &worker.timers.deadline()).await?
+                let opened = open(worker, self.place, begun, &worker.timers.deadline()).await;
+                opened.map_err(|cause| said_by(&connect_error(&cause)))?
             }
         };
         link.requests += 1;
-        link.stream.write_all(sent).await?;
-        let limits = Limits {
-            head_bytes_max: RESPONSE_HEAD_BYTES_MAX,
-            headers_max: 256,
-            target_bytes_max: 0,
-        };
-        let mut head = ResponseHead::default();
-        loop {
-            let read = poll_fn(|cx| link.input.poll_fill(cx, &mut link.stream)).await?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+        match hear(&mut link, sent).await {
+            Ok(status) => Ok((link, status)),
+            Err(_) if link.may_be_stale => Err(Outcome::Unknown),
+            Err(_) => Err(Outcome::Failed),
+        }
+    }
+}
+
+fn said_by(error: &Error) -> Outcome {
+    if error.blame() == Blame::Instance { Outcome::Failed } else { Outcome::Unknown }
+}
+
+/// Sends the copy, and reads until there is a whole final head, whose status it returns.
+async fn hear(link: &mut Link, sent: &[u8]) -> io::Result<u16> {
+    link.stream.write_all(sent).await?;
+    let mut head = ResponseHead::default();
+    loop {
+        let read = poll_fn(|cx| link.input.poll_fill(cx, &mut link.stream)).await?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        link.may_be_stale = false;
+        while head.advance(link.input.unread(), &RESPONSE_LIMITS).map_err(io::Error::other)?
+            == Progress::Complete
+        {
+            if !head.is_informational() {
+                return Ok(head.status());
             }
-            link.may_be_stale = false;
-            while head.advance(link.input.unread(), &limits).map_err(io::Error::other)?
-                == Progress::Complete
-            {
-                if !head.is_informational() {
-                    return Ok((link, head.status()));
-                }
-                link.input.consume(head.len());
-                head.clear();
-            }
+            link.input.consume(head.len());
+            head.clear();
         }
     }
 }

@@ -72,6 +72,16 @@ impl Timing {
         }
     }
 
+    /// What is to be said of the instance when another one has answered before it. How long that
+    /// one took is not known: this attempt began with the first.
+    pub(crate) fn overtaken(&mut self) -> Outcome {
+        match (self.began_at.take(), self.answered_at) {
+            (Some(began), Some(answered)) => Outcome::Abandoned(answered.duration_since(began)),
+            (Some(began), None) => Outcome::Abandoned(began.elapsed()),
+            (None, _) => Outcome::Unknown,
+        }
+    }
+
     /// What the instance made of the request, with the response's status. `connecting` is the time
     /// that a new connection took.
     pub(crate) fn outcome(&self, status: u16, connecting: Duration) -> Outcome {
@@ -105,6 +115,21 @@ mod tests {
     use http1::{Limits, Progress};
 
     use super::*;
+
+    #[test]
+    fn whoever_was_overtaken_takes_longer_and_the_other_was_not_measured() {
+        let began = Instant::now();
+        let answered = began + Duration::from_millis(70);
+        let mut timing = Timing {
+            watch: Watch::FromBegin,
+            began_at: Some(began),
+            answered_at: Some(answered),
+            spared: None,
+        };
+        assert_eq!(timing.overtaken(), Outcome::Abandoned(Duration::from_millis(70)));
+        assert_eq!(timing.outcome(200, Duration::ZERO), Outcome::Answered(None));
+        assert_eq!(timing.unanswered(), Outcome::Unknown);
+    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {

@@ -253,7 +253,7 @@ impl Worker {
     pub(crate) fn keeps_alive<C>(&self, client: &Client<C>) -> bool {
         client.head.wants_keep_alive()
             && client.served < client.listener.limits.requests_per_connection_max
-            && client.pipelined < client.listener.limits.pipelined_max
+            && u64::from(client.pipelined) < client.listener.limits.pipelined_max
             && !self.is_draining()
     }
 
