@@ -28,16 +28,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("proxy_protocol", &[]),
     ("model", &["http1"]),
     ("balance", &["model"]),
+    ("scale", &["model"]),
     ("config", &["model", "http1"]),
     ("telemetry", &["model"]),
     ("proxy", &["model", "http1", "proxy_protocol", "balance", "telemetry"]),
-    ("control", &["model", "proxy_protocol", "balance", "telemetry"]),
-    ("herder", &["model", "http1", "balance", "config", "telemetry", "proxy", "control"]),
+    ("control", &["model", "proxy_protocol", "balance", "scale", "telemetry"]),
+    ("herder", &["model", "http1", "balance", "scale", "config", "telemetry", "proxy", "control"]),
     ("testkit", &[]),
 ];
 
 /// Crates without clock, chance, I/O and globals of their own.
-const PURE_CRATES: &[&str] = &["model", "http1", "proxy_protocol", "balance"];
+const PURE_CRATES: &[&str] = &["model", "http1", "proxy_protocol", "balance", "scale"];
 
 /// Files of `control` that are pure: these, and all that begin with `state` or `plan`.
 const PURE_IN_CONTROL: &[&str] = &["action.rs", "event.rs", "journal.rs", "table.rs", "view.rs"];

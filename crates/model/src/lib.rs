@@ -20,6 +20,7 @@ mod report;
 mod retry;
 mod rules;
 mod sample;
+mod scale;
 mod select;
 mod service;
 mod streaks;
@@ -45,6 +46,10 @@ pub use outcome::Outcome;
 pub use report::Report;
 pub use retry::{Hedge, HedgeAfter, Retry, RetryBudget, RetryMethods, RetryOn};
 pub use rules::{Redirect, RedirectStatus, Rules};
+pub use scale::{
+    Autoscale, Hpa, HpaAmount, HpaChange, HpaRules, HpaSelect, Kpa, ScaleMetric, ScaleMode,
+    ScalePolicy, ScaleStep, ScaleTarget, Step, StepChange,
+};
 pub use select::{Ask, Select};
 pub use service::{
     Command, Drain, Health, HttpPolicy, Probe, Restart, RouteRule, Scale, Service, Source,

@@ -1,0 +1,78 @@
+//! From a look at a service to a number of instances: the policy proposes, then the limits that hold for
+//! every policy are applied, each with its name.
+
+use model::{Autoscale, Phase, ScalePolicy};
+
+use crate::decision::{Decision, LimitedBy};
+use crate::look::{Bounds, Look};
+use crate::memory::{Memory, OfPolicy};
+use crate::target;
+
+/// Decides, and remembers.
+///
+/// It is a total function: whatever is not finite is not known, and what is not known never takes
+/// an instance away.
+pub fn decide(autoscale: &Autoscale, memory: &mut Memory, look: &Look<'_>) -> Decision {
+    let was = memory.desired;
+    let mut decision = match (&autoscale.policy, &mut memory.of_policy) {
+        (ScalePolicy::Target(policy), OfPolicy::Target(memory)) => {
+            target::propose(policy, memory, look, was)
+        }
+        _ => Decision::stay(was),
+    };
+    hold(&mut decision, look);
+    bound(&mut decision, look.bounds);
+    sleep(autoscale, memory, look, &mut decision);
+    memory.desired = decision.desired;
+    decision
+}
+
+/// What must not be mistaken for less demand: nothing is taken away for it.
+fn hold(decision: &mut Decision, look: &Look<'_>) {
+    let was = decision.was;
+    if decision.desired < was && look.is_blind() {
+        decision.limit(LimitedBy::Missing, was);
+    }
+    if decision.desired < was && look.is_rolling_out {
+        decision.limit(LimitedBy::Rollout, was);
+    }
+    if decision.desired > was && look.is_failing_to_start {
+        decision.limit(LimitedBy::Failing, was);
+    }
+}
+
+/// The floor first: it bends to `max`, and all of it to the machine.
+fn bound(decision: &mut Decision, bounds: Bounds) {
+    let desired = decision.desired;
+    decision.limit(LimitedBy::Floor, desired.max(bounds.floor));
+    let desired = decision.desired;
+    decision.limit(LimitedBy::Min, desired.max(bounds.min));
+    let desired = decision.desired;
+    decision.limit(LimitedBy::Max, desired.min(bounds.max.max(bounds.min)));
+    if let Some(room) = bounds.room {
+        let desired = decision.desired;
+        // Never fewer than run already: that they fit was found out by running them.
+        decision.limit(LimitedBy::Room, desired.min(room.max(decision.was.min(desired))));
+    }
+}
+
+/// None at all while nobody wants anything, if the service may sleep.
+fn sleep(autoscale: &Autoscale, memory: &mut Memory, look: &Look<'_>, decision: &mut Decision) {
+    let newest = look.window.last(look.now, look.now.since(memory.busy_at)).next();
+    let in_flight: u32 = look.members.iter().map(|member| member.in_flight).sum();
+    let is_busy = in_flight > 0
+        || look.is_blind()
+        || newest.is_some_and(|sample| sample.arrivals > 0.0 || sample.queued > 0.0);
+    if is_busy {
+        memory.busy_at = look.now;
+    }
+    let Some(idle_after) = autoscale.idle_after else { return };
+    let sleeps = look.now.since(memory.busy_at) >= idle_after;
+    if sleeps && look.bounds.floor == 0 && !look.is_rolling_out {
+        decision.limit(LimitedBy::Idle, 0);
+    } else if decision.desired == 0 {
+        // Asleep until there is a reason, or on the way there.
+        let wakes = is_busy || look.count(Phase::Ready) > 0 || look.bounds.floor > 0;
+        decision.limit(LimitedBy::Min, u32::from(wakes));
+    }
+}

@@ -1,0 +1,16 @@
+//! How many instances a service is to have, and why: pure, with time and chance as arguments.
+//! It starts and stops nothing; what it was told is all that it knows.
+#![forbid(unsafe_code)]
+
+mod decide;
+mod decision;
+mod look;
+mod memory;
+mod target;
+mod window;
+
+pub use decide::decide;
+pub use decision::{Asked, Decision, Limit, LimitedBy, Signal};
+pub use look::{Bounds, Look, Member};
+pub use memory::Memory;
+pub use window::{Sample, Window};

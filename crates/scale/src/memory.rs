@@ -1,0 +1,49 @@
+//! What an autoscaler remembers from one decision to the next, apart from samples.
+//! Nothing of it is needed to go on: it can be made anew from what runs.
+
+use model::{Autoscale, ScalePolicy, Time};
+
+use crate::target;
+
+/// The memory of one service's autoscaler. It belongs to one policy: another policy begins anew.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// What the last decision desired.
+    pub(crate) desired: u32,
+    /// When there was last a request, a tunnel or somebody who waited.
+    pub(crate) busy_at: Time,
+    pub(crate) of_policy: OfPolicy,
+}
+
+/// What one kind of policy remembers.
+#[derive(Clone, Debug)]
+pub(crate) enum OfPolicy {
+    Fixed,
+    Target(target::Memory),
+}
+
+impl Memory {
+    /// That of an autoscaler that begins at `now`, with so many instances desired or, after a
+    /// restart, running: it takes none of them away before it has seen as much as its policy looks
+    /// back on.
+    pub fn new(autoscale: &Autoscale, desired: u32, now: Time) -> Self {
+        let of_policy = match &autoscale.policy {
+            ScalePolicy::Fixed
+            | ScalePolicy::Hpa(_)
+            | ScalePolicy::Kpa(_)
+            | ScalePolicy::Step(_) => OfPolicy::Fixed,
+            ScalePolicy::Target(_) => OfPolicy::Target(target::Memory::new(desired, now)),
+        };
+        Self { desired, busy_at: now, of_policy }
+    }
+
+    /// How many are desired, as decided last.
+    pub fn desired(&self) -> u32 {
+        self.desired
+    }
+
+    /// Takes a number that somebody else has decided, such as an operator.
+    pub fn set(&mut self, desired: u32) {
+        self.desired = desired;
+    }
+}
