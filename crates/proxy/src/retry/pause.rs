@@ -34,8 +34,8 @@ pub(super) async fn rest<C: Stream>(client: &mut Client<C>, time: Duration) -> R
     if time.is_zero() {
         return Ok(());
     }
-    // It passes only for a greater reason.
-    client.deadline.set(time.saturating_mul(2));
+    // It passes only for a greater reason: the pause ends by itself, however late a busy worker is.
+    client.deadline.set(Duration::MAX);
     let mut sleep = pin!(tokio::time::sleep(time));
     poll_fn(|cx| {
         if sleep.as_mut().poll(cx).is_ready() {
