@@ -214,3 +214,47 @@ pub enum StepChange {
     /// So many.
     Exactly(u32),
 }
+
+impl Hpa {
+    /// What Kubernetes does for these metrics when a manifest says nothing else: autoscaling/v2's
+    /// `behavior` and the flags of its controller manager.
+    pub fn as_in_kubernetes(metrics: Vec<(ScaleMetric, u64)>) -> Self {
+        let change = |amount| HpaChange { amount, period: Duration::from_secs(15) };
+        let rules = |window_s, policies| HpaRules {
+            stabilization_window: Duration::from_secs(window_s),
+            tolerance_permille: 100,
+            policies,
+            select: HpaSelect::Max,
+        };
+        let doubled = change(HpaAmount::Percent(100));
+        Self {
+            metrics,
+            sync_period: Duration::from_secs(15),
+            up: rules(0, vec![doubled, change(HpaAmount::Count(4))]),
+            down: rules(300, vec![doubled]),
+            cpu_initialization_period: Duration::from_secs(300),
+            initial_readiness_delay: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Kpa {
+    /// What Knative does for this metric when a service says nothing else, with its own target for
+    /// the metric: 100 requests at once, or 200 per second.
+    pub fn as_in_knative(metric: ScaleMetric) -> Self {
+        let target = if metric == ScaleMetric::RequestsPerS { 200 } else { 100 };
+        Self {
+            metric,
+            target_permille: target * 1000,
+            target_utilization_percent: 70,
+            stable_window: Duration::from_secs(60),
+            panic_window_percent: 10,
+            panic_threshold_percent: 200,
+            scale_up_rate_max_permille: 1_000_000,
+            scale_down_rate_max_permille: 2000,
+            scale_down_delay: Duration::ZERO,
+            tick: Duration::from_secs(2),
+            activation_scale: 1,
+        }
+    }
+}

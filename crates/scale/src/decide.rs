@@ -1,12 +1,12 @@
-//! From a look at a service to a number of instances: the policy proposes, then the limits that hold for
-//! every policy are applied, each with its name.
+//! From a look at a service to a number of instances: the policy proposes, then the limits that
+//! hold for every policy are applied, each with its name. It starts and stops nothing.
 
 use model::{Autoscale, Phase, ScalePolicy};
 
 use crate::decision::{Decision, LimitedBy};
 use crate::look::{Bounds, Look};
 use crate::memory::{Memory, OfPolicy};
-use crate::target;
+use crate::{hpa, kpa, step, target};
 
 /// Decides, and remembers.
 ///
@@ -14,17 +14,39 @@ use crate::target;
 /// an instance away.
 pub fn decide(autoscale: &Autoscale, memory: &mut Memory, look: &Look<'_>) -> Decision {
     let was = memory.desired;
-    let mut decision = match (&autoscale.policy, &mut memory.of_policy) {
-        (ScalePolicy::Target(policy), OfPolicy::Target(memory)) => {
-            target::propose(policy, memory, look, was)
-        }
-        _ => Decision::stay(was),
-    };
+    let mut decision = propose(autoscale, memory, look);
     hold(&mut decision, look);
     bound(&mut decision, look.bounds);
     sleep(autoscale, memory, look, &mut decision);
+    memory.of_policy.settle(look.now, was, decision.desired);
     memory.desired = decision.desired;
     decision
+}
+
+/// What the policy desires, or desired when it last decided.
+fn propose(autoscale: &Autoscale, memory: &mut Memory, look: &Look<'_>) -> Decision {
+    let was = memory.desired;
+    let proposed = match (&autoscale.policy, &mut memory.of_policy) {
+        (ScalePolicy::Target(policy), OfPolicy::Target(memory)) => {
+            return target::propose(policy, memory, look, was);
+        }
+        (ScalePolicy::Step(policy), OfPolicy::Step(memory)) => {
+            return step::propose(policy, memory, look, was);
+        }
+        (ScalePolicy::Hpa(policy), OfPolicy::Hpa(memory)) => {
+            hpa::propose(policy, memory, look, was)
+        }
+        (ScalePolicy::Kpa(policy), OfPolicy::Kpa(memory)) => {
+            kpa::propose(policy, memory, look, was)
+        }
+        // A memory of another policy knows nothing that this one could go by.
+        _ => return Decision::stay(was),
+    };
+    if proposed.is_some() {
+        memory.said.clone_from(&proposed);
+    }
+    let said = proposed.or_else(|| memory.said.clone());
+    said.map_or_else(|| Decision::stay(was), |said| Decision { was, ..said })
 }
 
 /// What must not be mistaken for less demand: nothing is taken away for it.

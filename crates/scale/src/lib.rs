@@ -4,8 +4,12 @@
 
 mod decide;
 mod decision;
+mod extreme;
+mod hpa;
+mod kpa;
 mod look;
 mod memory;
+mod step;
 mod target;
 mod window;
 

@@ -3,7 +3,8 @@
 
 use model::{Autoscale, ScalePolicy, Time};
 
-use crate::target;
+use crate::decision::Decision;
+use crate::{hpa, kpa, step, target};
 
 /// The memory of one service's autoscaler. It belongs to one policy: another policy begins anew.
 #[derive(Clone, Debug)]
@@ -12,6 +13,8 @@ pub struct Memory {
     pub(crate) desired: u32,
     /// When there was last a request, a tunnel or somebody who waited.
     pub(crate) busy_at: Time,
+    /// What a policy that does not decide each second proposed last: it holds until the next time.
+    pub(crate) said: Option<Decision>,
     pub(crate) of_policy: OfPolicy,
 }
 
@@ -20,6 +23,9 @@ pub struct Memory {
 pub(crate) enum OfPolicy {
     Fixed,
     Target(target::Memory),
+    Hpa(hpa::Memory),
+    Kpa(kpa::Memory),
+    Step(step::Memory),
 }
 
 impl Memory {
@@ -28,13 +34,13 @@ impl Memory {
     /// back on.
     pub fn new(autoscale: &Autoscale, desired: u32, now: Time) -> Self {
         let of_policy = match &autoscale.policy {
-            ScalePolicy::Fixed
-            | ScalePolicy::Hpa(_)
-            | ScalePolicy::Kpa(_)
-            | ScalePolicy::Step(_) => OfPolicy::Fixed,
+            ScalePolicy::Fixed => OfPolicy::Fixed,
             ScalePolicy::Target(_) => OfPolicy::Target(target::Memory::new(desired, now)),
+            ScalePolicy::Hpa(_) => OfPolicy::Hpa(hpa::Memory::new(desired, now)),
+            ScalePolicy::Kpa(_) => OfPolicy::Kpa(kpa::Memory::new(desired, now)),
+            ScalePolicy::Step(_) => OfPolicy::Step(step::Memory::new(now)),
         };
-        Self { desired, busy_at: now, of_policy }
+        Self { desired, busy_at: now, said: None, of_policy }
     }
 
     /// How many are desired, as decided last.
@@ -45,5 +51,17 @@ impl Memory {
     /// Takes a number that somebody else has decided, such as an operator.
     pub fn set(&mut self, desired: u32) {
         self.desired = desired;
+        self.said = None;
+    }
+}
+
+impl OfPolicy {
+    /// Notes what became of a proposal, all bounds applied.
+    pub(crate) fn settle(&mut self, now: Time, was: u32, desired: u32) {
+        match self {
+            OfPolicy::Hpa(memory) => memory.settle(now, was, desired),
+            OfPolicy::Step(memory) => memory.settle(now, was, desired),
+            OfPolicy::Fixed | OfPolicy::Target(_) | OfPolicy::Kpa(_) => {}
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Herder's own policy: arrivals × service time, plus what waits ÷ the time to work it off, with what is in
-//! flight as a floor. Bounds that hold for every policy are not its concern.
+//! Herder's own policy: arrivals × service time, plus what waits ÷ the time to work it off, with
+//! what is in flight as a floor. Bounds that hold for every policy are not its concern.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::look::Look;
 /// What arrives is averaged over these two: the fast one follows a step, the slow one keeps a
 /// moment without requests from counting as less demand.
 const FAST: Duration = Duration::from_secs(6);
-const SLOW: Duration = Duration::from_secs(60);
+pub(crate) const SLOW: Duration = Duration::from_secs(60);
 /// What an instance serves at once until more is known: a small server with a few threads.
 const CONCURRENCY_UNKNOWN: f64 = 10.0;
 /// A start whose time is not known yet takes so long.

@@ -4,7 +4,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use model::Time;
+use model::{Autoscale, ScalePolicy, Time};
+
+use crate::target;
+
+/// No policy has more than so much kept, whatever it is configured to look back on.
+const SPAN_MAX: Duration = Duration::from_secs(2 * 3600);
+/// What is kept at least: what a look says of a service without a policy.
+const SPAN_MIN: Duration = Duration::from_secs(60);
 
 /// One second of a service.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -42,6 +49,24 @@ impl Window {
     /// An empty one, which keeps samples for `span`.
     pub fn new(span: Duration) -> Self {
         Self { span, samples: VecDeque::new() }
+    }
+
+    /// An empty one, which keeps what the policy looks back on, and two hours at most.
+    pub fn of(autoscale: &Autoscale) -> Self {
+        let span = match &autoscale.policy {
+            ScalePolicy::Fixed => SPAN_MIN,
+            ScalePolicy::Target(_) => target::SLOW,
+            ScalePolicy::Hpa(policy) => policy.sync_period,
+            // A window as long before it says whether there was a gap.
+            ScalePolicy::Kpa(policy) => policy.stable_window.saturating_mul(2),
+            ScalePolicy::Step(policy) => policy.window,
+        };
+        Self::new(span.clamp(SPAN_MIN, SPAN_MAX))
+    }
+
+    /// How far back it keeps samples.
+    pub fn span(&self) -> Duration {
+        self.span
     }
 
     /// Adds the newest one, and forgets those that are too old. One that is not newer than the
