@@ -70,6 +70,8 @@ pub(crate) type Weight = Count<1, 1, 1000>;
 /// All addresses alike.
 pub(crate) type Priority = Count<0, 0, 100>;
 
+/// Any status that ends an exchange.
+pub(crate) type HealthStatus = Count<200, 200, 599>;
 /// With three failures: out of the pool within six seconds at worst, long after the data plane
 /// noticed by itself.
 pub(crate) type HealthInterval = Period<{ 2 * S }, 10, H>;

@@ -6,6 +6,7 @@ mod balance;
 mod carried;
 mod compress;
 mod eject;
+mod health;
 mod limits;
 mod retry;
 mod rules;

@@ -7,6 +7,7 @@ pub(crate) mod balance;
 pub(crate) mod compress;
 pub(crate) mod document;
 pub(crate) mod eject;
+pub(crate) mod health;
 pub(crate) mod limits;
 pub(crate) mod location;
 pub(crate) mod number;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use config::{AccessLog, LogFormat, Resolved, RunArgs};
 use model::{
-    Algorithm, Command, Mode, Probe, ProxyProtocolIn, ProxyProtocolOut, RouteRule, Scale, Service,
-    Source, StaticEndpoint,
+    Algorithm, Command, HttpProbe, Mode, Probe, ProxyProtocolIn, ProxyProtocolOut, RouteRule,
+    Scale, Service, Source, StaticEndpoint,
 };
 
 fn parse(text: &str) -> Resolved {
@@ -60,7 +60,7 @@ fn three_lines_are_a_complete_file() {
     };
     assert_eq!(shop.source, Source::Command(command));
     assert_eq!(shop.routes, [RouteRule { host: None, path: "/".into() }]);
-    assert_eq!(shop.health.probe, Probe::Http { path: "/healthz".into() });
+    assert_eq!(shop.health.probe, Probe::Http(Box::new(HttpProbe::get("/healthz"))));
     assert_eq!(shop.balance, Algorithm::LeastLatency);
     assert_eq!(shop.scale, Scale { min: 1, max: 8 });
     assert_eq!(shop.drain.timeout_drain, Duration::from_secs(30));

@@ -2,26 +2,25 @@
 //! It draws no conclusion: how many failures make an instance unfit is for the state to say.
 
 mod cadence;
+mod http;
+mod turns;
 mod wire;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use model::{Endpoint, InstanceId, Probe, Service};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 pub(crate) use self::wire::Wire;
 
 use self::cadence::Cadence;
+use self::turns::{Lanes, Pace, Turns};
 use crate::{Event, ProbeOutcome};
-
-/// Probes under way at the same time, over all services. Beyond: they wait their turn, first come
-/// first served. An instance that never answers holds one of these for its timeout at most.
-const PROBES_MAX: usize = 64;
 
 /// One question to one instance, however it is put.
 pub(crate) trait Ask: 'static {
@@ -31,14 +30,14 @@ pub(crate) trait Ask: 'static {
     /// # Errors
     /// When it could not be asked for a reason that is Herder's own, such as no file descriptor
     /// left: that says nothing about the instance.
-    async fn ask(&self, addr: SocketAddr, service: &Service) -> io::Result<ProbeOutcome>;
+    async fn ask(&self, endpoint: &Endpoint, service: &Service) -> io::Result<ProbeOutcome>;
 }
 
 /// Probes instances from the control thread, one task for each. Dropping it stops them all.
 pub(crate) struct Prober<A> {
     ask: Rc<A>,
     events: mpsc::Sender<Event>,
-    permits: Rc<Semaphore>,
+    turns: Rc<Turns>,
     watched: HashMap<InstanceId, Watched>,
     rng: fastrand::Rng,
 }
@@ -53,7 +52,9 @@ struct Watched {
 struct Watch<A> {
     ask: Rc<A>,
     events: mpsc::Sender<Event>,
-    permits: Rc<Semaphore>,
+    turns: Rc<Turns>,
+    lanes: Rc<Lanes>,
+    pace: Pace,
     hasten: Rc<Notify>,
     endpoint: Arc<Endpoint>,
     service: Arc<Service>,
@@ -66,7 +67,7 @@ impl<A: Ask> Prober<A> {
         Self {
             ask: Rc::new(ask),
             events,
-            permits: Rc::new(Semaphore::new(PROBES_MAX)),
+            turns: Rc::new(Turns::new()),
             watched: HashMap::new(),
             rng: fastrand::Rng::with_seed(seed),
         }
@@ -80,7 +81,9 @@ impl<A: Ask> Prober<A> {
         let watch = Watch {
             ask: Rc::clone(&self.ask),
             events: self.events.clone(),
-            permits: Rc::clone(&self.permits),
+            turns: Rc::clone(&self.turns),
+            lanes: self.turns.lanes(&service.name),
+            pace: Pace::Prompt,
             hasten: Rc::clone(&hasten),
             endpoint,
             service,
@@ -137,12 +140,14 @@ impl<A: Ask> Watch<A> {
     }
 
     /// None when the instance could not be asked.
-    async fn probe(&self, service: &Service) -> Option<ProbeOutcome> {
+    async fn probe(&mut self, service: &Service) -> Option<ProbeOutcome> {
         let health = &service.health;
-        let turn = self.permits.acquire().await;
-        let asked = self.ask.ask(self.endpoint.addr, service);
+        let turn = self.turns.take(&self.lanes, self.pace).await;
+        let began = Instant::now();
+        let asked = self.ask.ask(&self.endpoint, service);
         let answer = tokio::time::timeout(health.timeout, asked).await;
         drop(turn);
+        self.pace = Pace::of(began.elapsed());
         match answer {
             Ok(Ok(outcome)) => Some(outcome),
             Ok(Err(error)) => {
@@ -153,7 +158,7 @@ impl<A: Ask> Watch<A> {
                 let within = health.timeout;
                 Some(ProbeOutcome::Silent(match &health.probe {
                     Probe::Tcp => format!("no connection within {within:?}"),
-                    Probe::Http { path } => format!("GET {path}: no answer within {within:?}"),
+                    probe => format!("{}: no answer within {within:?}", probe.name()),
                 }))
             }
         }

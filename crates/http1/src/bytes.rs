@@ -29,13 +29,14 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
     TOKEN[usize::from(byte)]
 }
 
-pub(crate) fn is_token(text: &[u8]) -> bool {
+/// Whether this is a token: the name of a field, or a method.
+pub fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|&byte| is_token_byte(byte))
 }
 
 /// A host and perhaps a port, or nothing at all: `uri-host [ ":" port ]` of RFC 9110, 7.2. A port
 /// without a host is none, because `http` has no empty hosts (RFC 9110, 4.2.1).
-pub(crate) fn is_authority(text: &[u8]) -> bool {
+pub fn is_authority(text: &[u8]) -> bool {
     let host_len =
         if text.first() == Some(&b'[') { ip_literal_len(text) } else { reg_name_len(text) };
     match &text[host_len..] {
@@ -55,7 +56,7 @@ pub(crate) fn is_target(text: &[u8]) -> bool {
 ///
 /// Eight bytes at once, the last eight of them twice over if need be: values are short, and a
 /// loop over 16 or 32 would leave most of them to its slow end.
-pub(crate) fn is_field_value(text: &[u8]) -> bool {
+pub fn is_field_value(text: &[u8]) -> bool {
     let is_fine = |&b: &u8| (b >= 0x20 || b == b'\t') && b != 0x7f;
     let (words, rest) = text.as_chunks::<8>();
     let (Some(last), false) = (text.last_chunk::<8>(), rest.is_empty()) else {

@@ -21,6 +21,7 @@ mod template;
 mod write;
 
 pub use body::{Body, Framing, Piece};
+pub use bytes::{is_authority, is_field_value, is_token};
 pub use chunked::write_chunk_start;
 pub use claims::Claims;
 pub use field::{Field, Known};

@@ -9,6 +9,7 @@ mod desired;
 mod eject;
 mod endpoint;
 mod hash_on;
+mod health;
 mod instance;
 mod latency;
 mod limits;
@@ -34,6 +35,7 @@ pub use desired::{Desired, Listener, ListenerLimits};
 pub use eject::Eject;
 pub use endpoint::{Endpoint, InFlight, SHARE_FULL, UNLIMITED};
 pub use hash_on::HashOn;
+pub use health::{BodyPattern, Health, HttpProbe, Probe};
 pub use instance::{IllegalMove, Phase};
 pub use latency::Latency;
 pub use limits::{
@@ -52,8 +54,7 @@ pub use scale::{
 };
 pub use select::{Ask, Select};
 pub use service::{
-    Command, Drain, Health, HttpPolicy, Probe, Restart, RouteRule, Scale, Service, Source,
-    StaticEndpoint,
+    Command, Drain, HttpPolicy, Restart, RouteRule, Scale, Service, Source, StaticEndpoint,
 };
 pub use streaks::{Notice, Streak, Trial};
 pub use table::{Destination, HostPattern, Pool, Route, Table};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http1::Location;
 
 use crate::{
-    Algorithm, Compression, Drain, Eject, HashOn, Health, HttpPolicy, Limits, Listener,
+    Algorithm, Compression, Drain, Eject, HashOn, Health, HttpPolicy, HttpProbe, Limits, Listener,
     ListenerLimits, Mode, Networks, Probe, ProxyProtocolIn, ProxyProtocolOut, QueuePolicy,
     Redirect, RedirectStatus, Restart, Retry, RetryBudget, RetryMethods, RetryOn, Scale, Service,
     ServiceName, Source, UNLIMITED,
@@ -55,6 +55,20 @@ impl Service {
             hedge: None,
             compression: Compression::off(),
             rules: None,
+        }
+    }
+}
+
+impl HttpProbe {
+    /// `GET` on a path, which every answer passes that is no error.
+    pub fn get(path: &str) -> Self {
+        Self {
+            method: "GET".into(),
+            path: path.into(),
+            headers: Vec::new(),
+            statuses: vec![200..=399],
+            body: None,
+            body_match: None,
         }
     }
 }

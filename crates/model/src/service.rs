@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{
-    Algorithm, Compression, Eject, HashOn, Hedge, Limits, Mode, ProxyProtocolOut, QueuePolicy,
-    RateLimit, Retry, Rules, ServiceName,
+    Algorithm, Compression, Eject, HashOn, Health, Hedge, Limits, Mode, ProxyProtocolOut,
+    QueuePolicy, RateLimit, Retry, Rules, ServiceName,
 };
 
 /// A named set of interchangeable instances, and its policies.
@@ -100,37 +100,6 @@ pub struct StaticEndpoint {
     pub weight: u32,
     /// Whom it stands behind: it gets requests when too few of lower numbers can. 0 is first.
     pub priority: u32,
-}
-
-/// When an instance is fit for requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Health {
-    /// What is asked.
-    pub probe: Probe,
-    /// Between two probes of a ready instance; jittered.
-    pub interval: Duration,
-    /// Between two probes while starting or failing; never more than `interval`.
-    pub interval_fast: Duration,
-    /// How long one probe may take.
-    pub timeout: Duration,
-    /// Consecutive passes before ready.
-    pub healthy: u32,
-    /// Consecutive failures before unready.
-    pub unhealthy: u32,
-    /// From the start of an instance until it must be ready.
-    pub timeout_boot: Duration,
-}
-
-/// What a probe asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Probe {
-    /// The port accepts a connection.
-    Tcp,
-    /// `GET` on the path answers 200 to 399.
-    Http {
-        /// Path and query, starting with `/`.
-        path: Box<str>,
-    },
 }
 
 /// How many instances. `1 ≤ min ≤ max`, or `min = max =` the number of static addresses.

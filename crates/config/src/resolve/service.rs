@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use model::{
-    Command, Drain, Health, HttpPolicy, Mode, Probe, ProxyProtocolOut, Restart, RouteRule, Scale,
-    Service, ServiceName, Source, StaticEndpoint,
+    Command, Drain, HttpPolicy, Mode, ProxyProtocolOut, Restart, RouteRule, Scale, Service,
+    ServiceName, Source, StaticEndpoint,
 };
 
 use crate::defaults;
@@ -14,6 +14,7 @@ use crate::report::Report;
 use crate::resolve::balance::balance;
 use crate::resolve::compress::compression;
 use crate::resolve::eject::eject;
+use crate::resolve::health::health;
 use crate::resolve::limits::{limits, queue, rate_limits};
 use crate::resolve::retry::{hedge, retry};
 use crate::resolve::rules::rules;
@@ -205,41 +206,6 @@ fn argv(run: &written::Run) -> Vec<String> {
         vec!["/bin/sh".into(), "-c".into(), line.into()]
     } else {
         line.split_whitespace().map(str::to_owned).collect()
-    }
-}
-
-fn health(path: &str, written: Option<&written::HealthForm>, report: &mut Report<'_>) -> Health {
-    let table = match written {
-        None => written::Health::default(),
-        Some(written::HealthForm::Path(path)) => {
-            written::Health { path: Some(path.clone()), ..written::Health::default() }
-        }
-        Some(written::HealthForm::Table(table)) => table.clone(),
-    };
-    let interval = table.interval.get();
-    let interval_fast = match table.interval_fast {
-        Some(fast) => fast.get(),
-        None => defaults::HealthIntervalFast::default().get().min(interval),
-    };
-    if interval_fast > interval {
-        let [fast, slow] = ["interval_fast", "interval"].map(|key| format!("{path}.health.{key}"));
-        report.problem(
-            &[&fast, &slow],
-            format!("{} is more than interval ({})", text(interval_fast), text(interval)),
-            "lower interval_fast or raise interval".into(),
-        );
-    }
-    Health {
-        probe: match table.path {
-            None => Probe::Tcp,
-            Some(path) => Probe::Http { path: path.value.0 },
-        },
-        interval,
-        interval_fast,
-        timeout: table.timeout.get(),
-        healthy: table.healthy.get(),
-        unhealthy: table.unhealthy.get(),
-        timeout_boot: table.timeout_boot.get(),
     }
 }
 

@@ -11,8 +11,9 @@ use crate::schema::address::Address;
 use crate::schema::balance::BalanceForm;
 use crate::schema::compress::CompressForm;
 use crate::schema::eject::EjectForm;
+use crate::schema::health::HealthForm;
 use crate::schema::limits::{Limits, Queue, RateLimits};
-use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
+use crate::schema::location::{Host, PathPrefix, RouteText};
 use crate::schema::retry::{Hedge, Retry};
 use crate::schema::rules::{HeaderRules, Rewrite};
 use crate::schema::text::{EnvName, Filled, Form, HasDefault, Text};
@@ -189,40 +190,6 @@ pub(crate) struct RouteTable {
     /// A path, together with everything below it. Absent: any path.
     #[schemars(example = &"/api", extend("default" = RouteText::DEFAULT))]
     pub path: Option<Text<PathPrefix>>,
-}
-
-/// Health, in its two forms.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(inline)]
-pub(crate) enum HealthForm {
-    /// The path alone.
-    Path(Text<ProbePath>),
-    /// With times and counts.
-    Table(Health),
-}
-
-/// When an instance is fit for requests.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Health {
-    /// What is asked with `GET`; 200 to 399 is a pass. Absent: the port accepts a connection.
-    #[schemars(example = &"/healthz")]
-    pub path: Option<Text<ProbePath>>,
-    /// Between two probes of a ready instance, with some jitter.
-    pub interval: defaults::HealthInterval,
-    /// Between two probes of an instance that starts or fails. Never above `interval`.
-    #[schemars(extend("default" = defaults::HealthIntervalFast::default()))]
-    pub interval_fast: Option<defaults::HealthIntervalFast>,
-    /// How long one probe may take. Beyond it the probe failed.
-    pub timeout: defaults::HealthTimeout,
-    /// Passes in a row until an instance is ready.
-    pub healthy: defaults::HealthHealthy,
-    /// Failures in a row until a ready instance gets no more requests.
-    pub unhealthy: defaults::HealthUnhealthy,
-    /// From the start of an instance until it must be ready. Beyond it the instance is stopped and
-    /// counts as failed.
-    pub timeout_boot: defaults::HealthTimeoutBoot,
 }
 
 /// What the connections of a service carry.

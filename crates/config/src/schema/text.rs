@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::schema::address::{Address, AdminBind, Bind, Ports, Range};
 use crate::schema::balance::HashOn;
 use crate::schema::compress::TypeRange;
+use crate::schema::health::StatusRange;
 use crate::schema::limits::{HeaderName, Rate, RateKey};
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
 use crate::schema::retry::MethodName;
@@ -77,7 +78,7 @@ pub(crate) struct FormEntry {
 }
 
 /// All forms, for the checker.
-pub(crate) const FORMS: [FormEntry; 20] = [
+pub(crate) const FORMS: [FormEntry; 21] = [
     entry::<Bind>(),
     entry::<AdminBind>(),
     entry::<Ports>(),
@@ -92,6 +93,7 @@ pub(crate) const FORMS: [FormEntry; 20] = [
     entry::<PathPrefix>(),
     entry::<RouteText>(),
     entry::<ProbePath>(),
+    entry::<StatusRange>(),
     entry::<MethodName>(),
     entry::<To>(),
     entry::<Name>(),

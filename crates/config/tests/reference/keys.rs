@@ -39,6 +39,11 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.route.path", "'/c'", "'/d'"),
     ("service.NAME.health", "'/e'", "'/f'"),
     ("service.NAME.health.path", "'/g'", "'/h'"),
+    ("service.NAME.health.method", "'POST'", "'OPTIONS'"),
+    ("service.NAME.health.headers", "{ X-A = '1' }", "{ X-A = '2' }"),
+    ("service.NAME.health.status", "[200, '300-399']", "[201, '300-399']"),
+    ("service.NAME.health.body", "'up'", "'down'"),
+    ("service.NAME.health.body_match", "'^up'", "'^down'"),
     ("service.NAME.health.interval", "'2100ms'", "'2200ms'"),
     ("service.NAME.health.interval_fast", "'210ms'", "'220ms'"),
     ("service.NAME.health.timeout", "'310ms'", "'320ms'"),
@@ -260,13 +265,15 @@ fn a_default_is_what_absence_means() {
     let absent = resolved(&with(""));
     let mut checked = 0;
     for (path, key) in single_keys() {
-        // A table turns on the access log, or compression; what hashing goes by needs hashing; the
-        // listener's address stands already.
+        // A table turns on the access log, or compression; what hashing goes by needs hashing;
+        // how a path is asked needs a path; the listener's address stands already.
         let other = path.starts_with("log.access.")
             || path.starts_with("service.shop.compress.")
             || path.starts_with("service.shop.rate_limit.")
             || path.starts_with("service.shop.balance.")
             || path.starts_with("service.shop.hedge.")
+            || path == "service.shop.health.method"
+            || path == "service.shop.health.status"
             || path == "listener.web.bind";
         if let Some(default) = key.default.filter(|_| !other) {
             let written = resolved(&with(&format!("{path} = {default}")));

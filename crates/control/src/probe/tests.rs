@@ -3,20 +3,25 @@
 #![allow(clippy::unwrap_used)]
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use model::{Command, Health, Source};
+use model::{Command, Health, HttpProbe, Source};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
+use super::turns::LANE_MAX;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Instances with this number and higher ones never answer.
+const SWALLOWS_FROM: u16 = 1000;
+
 /// The policy of all tests here.
 pub(crate) fn health() -> Health {
     Health {
-        probe: Probe::Http { path: "/healthz".into() },
+        probe: Probe::Http(Box::new(HttpProbe::get("/healthz"))),
         interval: 2 * SECOND,
         interval_fast: Duration::from_millis(200),
         timeout: SECOND,
@@ -35,7 +40,11 @@ pub(crate) fn service() -> Service {
 }
 
 fn endpoint(number: u16) -> Arc<Endpoint> {
-    let id = format!("shop.{number}").parse().unwrap();
+    endpoint_of("shop", number)
+}
+
+fn endpoint_of(service: &str, number: u16) -> Arc<Endpoint> {
+    let id = format!("{service}.{number}").parse().unwrap();
     let addr = SocketAddr::from(([127, 0, 0, 1], number));
     Arc::new(Endpoint::new(id, u64::from(number), addr, 1))
 }
@@ -89,10 +98,11 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Ask for Rc<Herd> {
-    async fn ask(&self, addr: SocketAddr, _: &Service) -> io::Result<ProbeOutcome> {
+    async fn ask(&self, endpoint: &Endpoint, _: &Service) -> io::Result<ProbeOutcome> {
         let _under_way = UnderWay::new(self);
-        self.asked.borrow_mut().push((addr, Instant::now()));
+        self.asked.borrow_mut().push((endpoint.addr, Instant::now()));
         match self.answer.get() {
+            _ if endpoint.addr.port() >= SWALLOWS_FROM => std::future::pending().await,
             Answer::Pass => Ok(ProbeOutcome::Pass),
             Answer::Fail => Ok(ProbeOutcome::Fail("GET /healthz answered 500".into())),
             Answer::Never => std::future::pending().await,
@@ -246,7 +256,7 @@ async fn probes_at_the_same_time_are_bounded_and_all_get_their_turn() {
         .run_until(async {
             let (mut prober, mut outcomes) = prober(&herd);
             let start = Instant::now();
-            let count = 3 * PROBES_MAX;
+            let count = 3 * LANE_MAX;
             for number in 1..=count {
                 prober.watch(endpoint(u16::try_from(number).unwrap()), Arc::new(service()));
             }
@@ -254,8 +264,52 @@ async fn probes_at_the_same_time_are_bounded_and_all_get_their_turn() {
             while seen.len() < count {
                 seen.insert(next(&mut outcomes, 2 * SECOND).await.0);
             }
-            assert_eq!(herd.under_way_max.get(), PROBES_MAX);
+            // Those that were late already have a lane of their own.
+            assert!((LANE_MAX..=2 * LANE_MAX).contains(&herd.under_way_max.get()));
             assert!(start.elapsed() <= 4 * SECOND, "{:?}", start.elapsed());
+        })
+        .await;
+}
+
+/// Hundreds that swallow every probe, some of them of the same service: the others are asked as
+/// often as if they were alone.
+#[tokio::test(start_paused = true)]
+async fn those_that_never_answer_keep_nobody_else_waiting() {
+    let herd = Herd::new(Answer::Pass);
+    LocalSet::new()
+        .run_until(async {
+            let (mut prober, mut outcomes) = prober(&herd);
+            let slow = |name: &str| {
+                let mut service = service();
+                service.name = name.parse().unwrap();
+                service.health.timeout = 10 * SECOND;
+                Arc::new(service)
+            };
+            for (service, from) in [("shop", SWALLOWS_FROM), ("blog", 2000), ("wiki", 3000)] {
+                for number in from..from + 200 {
+                    prober.watch(endpoint_of(service, number), slow(service));
+                }
+            }
+            // Until all of them are known for it.
+            tokio::time::sleep(100 * SECOND).await;
+            prober.watch(endpoint_of("shop", 1), slow("shop"));
+            prober.watch(endpoint_of("chat", 2), slow("chat"));
+            tokio::time::sleep(100 * SECOND).await;
+            while outcomes.try_recv().is_ok() {}
+            let mut gaps = std::collections::HashMap::new();
+            for (addr, at) in herd.asked.take() {
+                if addr.port() < SWALLOWS_FROM {
+                    let (last, longest): &mut (Instant, Duration) =
+                        gaps.entry(addr.port()).or_insert((at, Duration::ZERO));
+                    *longest = (*longest).max(at - *last);
+                    *last = at;
+                }
+            }
+            assert_eq!(gaps.len(), 2);
+            let cadence = Duration::from_millis(2201);
+            for (port, (_, longest)) in gaps {
+                assert!(longest <= cadence, "{port} was left alone for {longest:?}");
+            }
         })
         .await;
 }

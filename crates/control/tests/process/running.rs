@@ -9,7 +9,9 @@ use control::{
     Colour, DriverSettings, Handle, InstanceView, Kind, Launcher, Order, Parts, Running, Sink,
     spawn,
 };
-use model::{Desired, Endpoint, Phase, Probe, Report, RouteRule, Scale, Service, Source, Table};
+use model::{
+    Desired, Endpoint, HttpProbe, Phase, Probe, Report, RouteRule, Scale, Service, Source, Table,
+};
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
 use crate::kit::{Cleanup, DEADLINE, children, runs, service, settings, subcommands, tests};
@@ -96,7 +98,7 @@ impl Herder {
         let argv = ["sh", "-c", script].map(str::to_owned).to_vec();
         let command = model::Command { argv, env: env.into(), dir: None };
         let mut shop = Service::clone(&service(Source::Command(command)));
-        shop.health.probe = Probe::Http { path: "/healthz".into() };
+        shop.health.probe = Probe::Http(Box::new(HttpProbe::get("/healthz")));
         shop.routes = vec![RouteRule { host: None, path: "/".into() }];
         shop.scale = Scale { min: count, max: 5 };
         let services = BTreeMap::from([(shop.name.clone(), Arc::new(shop))]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    Command, Desired, Drain, Health, Probe, Restart, RouteRule, Scale, Service, Source,
+    Command, Desired, Drain, Health, HttpProbe, Probe, Restart, RouteRule, Scale, Service, Source,
     StaticEndpoint,
 };
 
@@ -46,7 +46,7 @@ pub(crate) fn service(name: &str, source: Source, scale: Scale) -> Service {
     Service {
         routes: vec![RouteRule { host: None, path: format!("/{name}").into() }],
         health: Health {
-            probe: Probe::Http { path: "/healthz".into() },
+            probe: Probe::Http(Box::new(HttpProbe::get("/healthz"))),
             interval: s(2),
             interval_fast: Duration::from_millis(250),
             timeout: s(1),
