@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fmt::Debug;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -70,6 +72,52 @@ async fn a_simulation_prints_a_table_and_refuses_what_there_is_not() {
     assert_eq!(refused.code, Some(2), "{refused:?}");
     let error = refused.stderr;
     assert!(error.contains("there is no algorithm `best`") && error.contains("round-robin"));
+}
+
+#[tokio::test]
+async fn a_simulation_of_scaling_prints_tables_lines_of_json_and_a_page() {
+    let some = ["simulate", "scale", "--shape=step,sine", "--start-up=2s", "--seeds=7"];
+    let policies = ["--policy=target,kpa,static"];
+    let text = printed([&some[..], &policies].concat()).await;
+    let heading = "step: 10 times as much at once, for half an hour; a start takes 2s";
+    assert_eq!(text.lines().next(), Some(heading), "{text}");
+    let row = |name| text.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(row("POLICY").ends_with("RECOVER") && row("static").contains(" 1.8"), "{text}");
+    assert!(text.contains("target costs ") && text.contains("all of them"), "{text}");
+
+    let directory = tempfile::tempdir().unwrap();
+    let (page, trace) = (directory.path().join("page.html"), directory.path().join("day.csv"));
+    std::fs::write(&trace, "second,arrivals\n0,20\n60,60,0.2\n120,20\n").unwrap();
+    let files = [format!("--trace={}", trace.display()), format!("--html={}", page.display())];
+    let order = ["simulate", "scale", "--json", "--policy=target", "--seeds=1,2", "--start-up=1s"];
+    let lines = printed([&order[..], &[&files[0], &files[1]]].concat()).await;
+    let objects: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(objects.len(), 2, "{lines}");
+    assert_eq!((&objects[1]["load"], &objects[1]["seed"]), (&"day".into(), &2.into()), "{lines}");
+    assert!(objects[0]["cost"].as_f64().unwrap() >= 0.5, "{lines}");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("<svg") && page.contains("desired") && page.contains("REV/H"), "{page}");
+    assert!(!page.contains("http://") || page.contains("http://www.w3.org/2000/svg"), "{page}");
+}
+
+#[tokio::test]
+async fn a_simulation_of_scaling_says_what_it_cannot_do() {
+    let refuse = async |arguments: &[&str], expected: &str| {
+        let order = [&["simulate", "scale"], arguments].concat();
+        let refused = Herder::once(HERDER, order).await;
+        assert_ne!(refused.code, Some(0), "{refused:?}");
+        assert!(refused.stderr.contains(expected), "{expected}: {refused:?}");
+    };
+    refuse(&[], "--all").await;
+    refuse(&["--shape=round"], "there is no such shape; those there are: steady, step").await;
+    refuse(&["--all", "--policy=best"], "there is no such policy; those there are: target").await;
+    refuse(&["--all", "--start-up=soon"], "expected a time from 0s to 600 s, such as 2s").await;
+    refuse(&["--trace=/nowhere.csv"], "could not read /nowhere.csv").await;
+    let directory = tempfile::tempdir().unwrap();
+    let trace = directory.path().join("bad.csv");
+    std::fs::write(&trace, "0,20\n1,many\n").unwrap();
+    refuse(&[&format!("--trace={}", trace.display())], "line 2: `many` is no number of").await;
 }
 
 #[tokio::test]
@@ -198,7 +246,8 @@ async fn lines_of_instances_have_colours_at_a_terminal() {
 }
 
 /// Standard output of a command that succeeds.
-async fn printed<const N: usize>(arguments: [&str; N]) -> String {
+async fn printed<T: AsRef<OsStr> + Debug>(arguments: impl AsRef<[T]>) -> String {
+    let arguments = arguments.as_ref();
     let answer = Herder::once(HERDER, arguments).await;
     assert_eq!((answer.code, answer.stderr.as_str()), (Some(0), ""), "{arguments:?} {answer:?}");
     answer.stdout

@@ -79,6 +79,32 @@ pub struct ScaleTarget {
     pub backlog_drain: Duration,
 }
 
+impl Default for ScaleTarget {
+    /// What Herder does unless it is told otherwise. `herder simulate scale` shows what these
+    /// numbers do; each is where the cost over all made-up loads is flat around it.
+    fn default() -> Self {
+        Self {
+            // A third above what is needed is what comes while another one starts.
+            utilisation_percent: 70,
+            concurrency: None,
+            cpu_percent: None,
+            memory_percent: None,
+            requests_per_s: None,
+            latency: None,
+            tolerance_up_percent: 0,
+            tolerance_down_percent: 10,
+            // A step of ten times is ordered at once.
+            up_percent_max: 900,
+            up_count_max: 10,
+            up_period: Duration::from_secs(15),
+            starting_percent_max: 95,
+            down_window: Duration::from_secs(120),
+            down_half_life: Duration::from_secs(60),
+            backlog_drain: Duration::from_secs(10),
+        }
+    }
+}
+
 /// What a policy that brings its own target looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScaleMetric {

@@ -9,6 +9,7 @@ mod hpa;
 mod kpa;
 mod look;
 mod memory;
+pub mod simulate;
 mod step;
 mod target;
 mod window;
