@@ -28,7 +28,7 @@ pub(crate) struct Memory {
     /// When how many were needed: the largest of each second, the oldest first, and only those
     /// which no later one has reached.
     needs: VecDeque<(Time, u32)>,
-    /// The numbers desired within the last period of growth, the oldest first.
+    /// The numbers there were within the last period of growth, the oldest first.
     raised: VecDeque<(Time, u32)>,
     /// What is desired, with the part of an instance that decay has not yet taken.
     level: f64,
@@ -62,6 +62,10 @@ pub(crate) fn propose(
     was: u32,
 ) -> Decision {
     let mut decision = Decision::stay(was);
+    memory.raised.push_back((look.now, was));
+    if memory.raised.len() > RAISED_MAX {
+        memory.raised.pop_front();
+    }
     let need = need(policy, look);
     decision.asked = need.asked;
     let Some(instances) = need.instances else {
@@ -75,10 +79,6 @@ pub(crate) fn propose(
         raise(policy, memory, look, &mut decision);
     } else {
         lower(policy, memory, look, &mut decision);
-    }
-    memory.raised.push_back((look.now, decision.desired));
-    if memory.raised.len() > RAISED_MAX {
-        memory.raised.pop_front();
     }
     decision
 }
@@ -172,7 +172,7 @@ fn raise(policy: &ScaleTarget, memory: &mut Memory, look: &Look<'_>, decision: &
     while memory.raised.front().is_some_and(|&(at, _)| look.now.since(at) >= policy.up_period) {
         memory.raised.pop_front();
     }
-    let from = memory.raised.iter().map(|&(_, desired)| desired).min().unwrap_or(was).min(was);
+    let from = memory.raised.iter().map(|&(_, there)| there).min().unwrap_or(was).min(was);
     let by_percent = percent_of(from, policy.up_percent_max.saturating_add(100));
     let most = by_percent.max(from.saturating_add(policy.up_count_max)).max(was);
     let desired = decision.desired;
