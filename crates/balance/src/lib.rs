@@ -2,6 +2,7 @@
 //! Pure: no clock, no I/O, no lock; chance is an argument, and a pick allocates nothing.
 #![forbid(unsafe_code)]
 
+mod affinity;
 pub mod budget;
 mod cost;
 mod hash;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 use model::{Algorithm, Ask, Endpoint, InFlight, Live, SHARE_FULL, Select};
 
+pub use crate::affinity::homes;
 pub use crate::hash::hash;
 pub use crate::outlier::{Fault, Tally, ejected_max, ejection_time, interval_faults, streak_fault};
 pub use crate::roster::{Candidate, LOAD_FULL, Panic, Standing, Tier, roster};

@@ -59,6 +59,9 @@ pub(crate) type TimeoutIdle = Period<M, 100, { 24 * H }>;
 /// what is asked most.
 pub(crate) type LoadPercentMax = OrUnlimited<Count<UNLIMITED, 100, 10_000>>;
 
+/// No key has it by itself: a cookie goes with the browser. The most is what browsers take.
+pub(crate) type AffinityMaxAge = Period<{ 24 * H }, S, { 9600 * H }>;
+
 /// One instance is a complete service; a herd is asked for.
 pub(crate) type ScaleMin = Count<1, 1, 1000>;
 /// `herder run` shows a herd at once, and one that survives the loss of an instance.

@@ -2,6 +2,7 @@
 //! together compared. It is only given what the checker found sound.
 
 mod across;
+mod affinity;
 mod balance;
 mod carried;
 mod compress;

@@ -3,6 +3,7 @@
 //! the file says and decide nothing.
 
 pub(crate) mod address;
+pub(crate) mod affinity;
 pub(crate) mod balance;
 pub(crate) mod compress;
 pub(crate) mod document;

@@ -1,6 +1,7 @@
 //! All that control knows: what is desired, what was observed, what was ordered, and the journal.
 //! Facts only: what follows from them is decided in `plan`, and nothing here does I/O.
 
+mod affinity;
 mod backoff;
 mod commit;
 mod configuration;

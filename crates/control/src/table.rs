@@ -96,12 +96,15 @@ fn lead(rules: &[RouteRule], to: Destination) -> impl Iterator<Item = Route> + u
 fn pool(service: &ServiceState) -> Arc<Pool> {
     let tiers = service.tiers();
     let selector = balance::tiered(service.policy.balance, &tiers, &service.live);
-    let endpoints = tiers.into_iter().flat_map(|(_, endpoints)| endpoints).collect();
+    let endpoints: Vec<_> = tiers.into_iter().flat_map(|(_, endpoints)| endpoints).collect();
+    let Service { affinity, name, .. } = &*service.policy;
+    let homes = affinity.as_ref().and_then(|it| balance::homes(it, name, &endpoints));
     Arc::new(Pool {
         service: Arc::clone(&service.policy),
         slot: service.slot,
         live: Arc::clone(&service.live),
         endpoints,
         selector,
+        homes: homes.map(Box::new),
     })
 }

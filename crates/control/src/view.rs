@@ -36,6 +36,8 @@ pub struct ServiceView {
     pub max: u32,
     /// How requests are spread.
     pub balance: Algorithm,
+    /// How clients stay with instances, if they do.
+    pub affinity: Option<String>,
     /// Counts up with every change that replaces instances.
     pub generation: u64,
     /// Requests that wait for an endpoint.

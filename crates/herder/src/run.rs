@@ -7,6 +7,7 @@ mod gauges;
 mod input;
 mod memory;
 mod running;
+mod secrets;
 mod signals;
 
 use std::io;
@@ -28,6 +29,7 @@ pub(crate) use running::{End, Running};
 use crate::admin::Listeners;
 use crate::cli::{Exit, Failure};
 use crate::run::running::Parts;
+use crate::run::secrets::Secrets;
 use crate::run::signals::Signals;
 use crate::socket::{self, Claim};
 
@@ -135,6 +137,7 @@ pub(crate) async fn start(options: Options) -> Result<Running, Failure> {
         access,
         claim,
         signals,
+        secrets: Secrets::draw()?,
     };
     Running::begin(parts, desired, Listeners { unix, tcp }).await
 }

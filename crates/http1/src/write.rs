@@ -72,6 +72,7 @@ impl ResponseEdit<'_> {
             content: Content::AsSent,
             via: Via::Omit,
             ruled: None,
+            own_lines: b"",
         }
     }
 }
@@ -100,6 +101,8 @@ pub struct ResponseEdit<'a> {
     pub via: Via,
     /// The header rules of the service, if it has any.
     pub ruled: Option<Ruled<'a>>,
+    /// Whole lines of our own, such as a Set-Cookie, which no rule takes off.
+    pub own_lines: &'a [u8],
 }
 
 /// How a response body is delimited towards the client.
@@ -199,6 +202,7 @@ pub fn write_response(
         content => encoded::write_fields(out, buffer, head, content, is_dropped),
     }
     out.extend_from_slice(edit.ruled.map_or(b"", |ruled| ruled.lines));
+    out.extend_from_slice(edit.own_lines);
     if edit.framing == ResponseFraming::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
@@ -211,12 +215,14 @@ pub fn write_response(
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes a `101 Switching Protocols` as the client is to get it. What follows is not HTTP.
-pub fn write_switch(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead) {
+/// Writes a `101 Switching Protocols` as the client is to get it, with lines of our own: see
+/// [`ResponseEdit::own_lines`]. What follows is not HTTP.
+pub fn write_switch(out: &mut Vec<u8>, buffer: &[u8], head: &ResponseHead, own_lines: &[u8]) {
     status_line(out, head.status_span().of(buffer));
     copy_fields(out, buffer, head.fields(), |field| {
         (field.is_hop && field.known != Known::Upgrade) || field.known == Known::ContentLength
     });
+    out.extend_from_slice(own_lines);
     out.extend_from_slice(b"Connection: Upgrade\r\n\r\n");
 }
 

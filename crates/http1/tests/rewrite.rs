@@ -62,7 +62,7 @@ fn responses_of_the_table() {
             };
             write_response(&mut got, &input, &parse_response(&input), &edit);
         } else if words == ["switch"] {
-            write_switch(&mut got, &input, &parse_response(&input));
+            write_switch(&mut got, &input, &parse_response(&input), b"");
         } else {
             assert_eq!(words, ["informational"], "{}", row.title);
             write_informational(&mut got, &input, &parse_response(&input));

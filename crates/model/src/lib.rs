@@ -2,6 +2,7 @@
 //! No I/O, no clock, no global: time is an argument, and nothing here can be serialised.
 #![forbid(unsafe_code)]
 
+mod affinity;
 mod algorithm;
 mod compression;
 mod connection;
@@ -28,6 +29,7 @@ mod streaks;
 mod table;
 mod time;
 
+pub use affinity::{Affinity, Cookie, Home, Homes, SameSite, Secret, SigningKey, Token};
 pub use algorithm::Algorithm;
 pub use compression::{Coding, Compression};
 pub use connection::{Mode, ProxyProtocolIn, ProxyProtocolOut};

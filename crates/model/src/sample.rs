@@ -39,6 +39,7 @@ impl Service {
             slow_start: Duration::ZERO,
             balance: Algorithm::RoundRobin,
             hash_on: HashOn::Client,
+            affinity: None,
             scale: Scale { min: 1, max: 1 },
             drain: Drain { timeout_drain: NEVER, timeout_grace: NEVER },
             restart: Restart {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{
-    Algorithm, Compression, Eject, HashOn, Health, Hedge, Limits, Mode, ProxyProtocolOut,
+    Affinity, Algorithm, Compression, Eject, HashOn, Health, Hedge, Limits, Mode, ProxyProtocolOut,
     QueuePolicy, RateLimit, Retry, Rules, ServiceName,
 };
 
@@ -38,6 +38,8 @@ pub struct Service {
     pub balance: Algorithm,
     /// What requests are told apart by, if the algorithm does.
     pub hash_on: HashOn,
+    /// How a client stays with an instance; none if it does not.
+    pub affinity: Option<Affinity>,
     /// How many instances.
     pub scale: Scale,
     /// How an instance is stopped.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::{Endpoint, Live, Redirect, Select, Service};
+use crate::{Endpoint, Homes, Live, Redirect, Select, Service};
 
 /// Routes and pools as of one moment. A request loads it once and sees nothing else change.
 #[derive(Debug, Default)]
@@ -63,6 +63,8 @@ pub struct Pool {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// Picks one of them.
     pub selector: Box<dyn Select>,
+    /// Which of them clients stay with; none if with nobody.
+    pub homes: Option<Box<Homes>>,
 }
 
 impl HostPattern {

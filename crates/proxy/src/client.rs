@@ -18,7 +18,6 @@ use crate::error::Error;
 use crate::gear::Gear;
 use crate::stream::Stream;
 use crate::timers::{Deadline, Why};
-use crate::wish::Wish;
 use crate::worker::Worker;
 
 /// What may be left of a request that was answered early before the connection is cut. Many clients
@@ -73,8 +72,6 @@ pub(crate) struct Client<C> {
     pub(crate) ruled_lines: Vec<u8>,
     /// Whether `head`, `response` and the five texts above have memory of a [`Gear`].
     has_gear: bool,
-    /// Where its request would like to go.
-    pub(crate) wish: Wish,
     pub(crate) served: u64,
     /// Requests in a row that were there before the one before them was answered.
     pub(crate) pipelined: u32,
@@ -162,7 +159,6 @@ impl<C: Stream> Client<C> {
             head_copy: Vec::new(),
             has_gear: false,
             ruled_lines: Vec::new(),
-            wish: Wish::default(),
             served: 0,
             pipelined: 0,
         }

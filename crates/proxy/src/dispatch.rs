@@ -19,7 +19,6 @@ use crate::snapshot::{InService, Place};
 use crate::stream::Stream;
 use crate::timing::Timing;
 use crate::wait::wait;
-use crate::wish::Wish;
 use crate::worker::Worker;
 
 /// Picks an endpoint, forwards, and goes to another one as long as that can help and is safe.
@@ -53,9 +52,8 @@ where
         return Err(Failure { error: Error::BodyTooLarge, is_answered: false });
     }
     let _in_service = InService::begin(place, worker.number);
-    client.wish = Wish::of_request(client, place.pool());
-    let mut tries = Tries::of(client, &place.pool().service.retry);
-    let picked = pick(client, worker, place, &tries.tried, record).await;
+    let mut tries = Tries::of(client, place.pool());
+    let picked = pick(client, worker, place, &tries, record).await;
     let mut begun = picked.map_err(|error| Failure { error, is_answered: false })?;
     loop {
         record.attempts += 1;
@@ -105,22 +103,22 @@ pub(crate) async fn pick<C>(
     client: &mut Client<C>,
     worker: &Worker,
     place: &mut Place,
-    tried: &[u64],
+    tries: &Tries,
     record: &mut Record,
 ) -> Result<InFlight, Error>
 where
     C: Stream,
 {
     // Who is new goes behind those who wait, and who was at an instance already has waited.
-    if !(tried.is_empty() && place.pool().live.has_line())
-        && let Some(begun) = worker.pick(place.pool(), client.wish, tried)
+    if !(tries.tried.is_empty() && place.pool().live.has_line())
+        && let Some(begun) = worker.pick(place.pool(), tries.wish, &tries.tried)
     {
         return Ok(begun);
     }
     let since = Instant::now();
     record.phase = Phase::Wait;
     // Apart, so that the waiting of a few does not make every connection larger.
-    let found = Box::pin(wait(client, worker, place, tried)).await;
+    let found = Box::pin(wait(client, worker, place, tries)).await;
     record.waited += since.elapsed();
     let (newer, begun) = found?;
     *place = newer;

@@ -362,6 +362,7 @@ impl<C: Stream> Exchange<'_, C> {
             content,
             via: if self.service.http.adds_via { Via::Add } else { Via::Omit },
             ruled: rules.map(|rules| Ruled { rules: &rules.response, lines: self.ruled_lines }),
+            own_lines: self.attempt.set_cookie(),
         };
         write_response(&mut self.down.out, self.link.input.unread(), self.head, &edit);
         self.link.input.consume(self.head.len());
@@ -380,7 +381,8 @@ impl<C: Stream> Exchange<'_, C> {
         if !self.asked.upgrade || !self.head.is_switch() {
             return Err(Error::BadResponse(Refusal::UnaskedUpgrade));
         }
-        write_switch(&mut self.down.out, self.link.input.unread(), self.head);
+        let set_cookie = self.attempt.set_cookie();
+        write_switch(&mut self.down.out, self.link.input.unread(), self.head, set_cookie);
         self.link.input.consume(self.head.len());
         let began_at = self.began_at(answered_at);
         Ok(State::Body { keeps_client: false, keeps_link: false, began_at })

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use http1::{Forwarded, Framing, RequestEdit, Upgrade, Via, write_request};
 use model::{HttpPolicy, InFlight, ProxyProtocolOut};
-use telemetry::Shard;
+use telemetry::{Settled, Shard};
 
 use crate::client::Client;
 use crate::connect::{connect, introduce};
@@ -79,6 +79,20 @@ impl Attempt<'_> {
                 }
             }
         }
+    }
+
+    /// The line that makes the client stay with whoever answers; empty if it does already, or stays
+    /// with nobody.
+    pub(crate) fn set_cookie(&self) -> &[u8] {
+        let Some(homes) = &self.place.pool().homes else { return b"" };
+        let winner = self.tries.winner();
+        let key = winner.as_ref().unwrap_or(self.begun).endpoint().key;
+        if self.tries.wish.is_at_home(key) {
+            return b"";
+        }
+        let moved = if self.tries.wish.has_home() { Settled::Moved } else { Settled::New };
+        self.shard().settle(moved);
+        homes.of_key(key).map_or(b"", |home| &home.set_cookie)
     }
 
     fn park(&self, link: Link) {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use balance::budget::{self, NoBudget, Retrying, Traffic};
 use http1::{Framing, ResponseHead};
-use model::{InFlight, Outcome, Retry};
+use model::{InFlight, Outcome, Pool, Retry};
 use telemetry::RetryReason;
 
 use crate::buffer::Buffer;
@@ -70,7 +70,8 @@ struct Next {
 
 impl Tries {
     /// Nothing tried yet.
-    pub(crate) fn of<C>(client: &Client<C>, policy: &Retry) -> Self {
+    pub(crate) fn of<C>(client: &Client<C>, pool: &Pool) -> Self {
+        let policy = &pool.service.retry;
         let (head, framing) = (&client.head, client.head.framing());
         let method = head.method_span().of(client.input.unread());
         let is_repeatable = policy.methods.contain(head.method(), method);
@@ -92,17 +93,17 @@ impl Tries {
             failed: None,
             retrying: None,
             next: Cell::new(None),
-            wish: client.wish,
+            wish: Wish::of_request(client, pool),
             winner: RefCell::default(),
         }
     }
 
     /// The same of a connection in TCP mode, of which no instance has had a byte when it is tried
     /// again.
-    pub(crate) fn of_connection<C>(client: &Client<C>, policy: &Retry) -> Self {
+    pub(crate) fn of_connection<C>(client: &Client<C>, pool: &Pool) -> Self {
         Self {
             tried: Vec::new(),
-            left: policy.retries_max,
+            left: pool.service.retry.retries_max,
             is_repeatable: true,
             has_body: false,
             is_headless: true,
@@ -110,7 +111,7 @@ impl Tries {
             failed: None,
             retrying: None,
             next: Cell::new(None),
-            wish: client.wish,
+            wish: Wish::of_connection(client, pool),
             winner: RefCell::default(),
         }
     }
@@ -280,7 +281,7 @@ async fn find<C: Stream>(
         Some(chosen) => chosen,
         None => {
             avoid_resting(worker, place, &mut tries.tried);
-            match pick(client, worker, place, &tries.tried, record).await {
+            match pick(client, worker, place, tries, record).await {
                 Ok(begun) => (begun, Duration::ZERO),
                 Err(error) if error.ends_request() => {
                     return Err(Failure { error, is_answered: false });

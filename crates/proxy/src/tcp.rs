@@ -18,7 +18,6 @@ use crate::record::Record;
 use crate::retry::{Tries, again};
 use crate::snapshot::{InService, Place};
 use crate::tunnel::{Carried, Ended, Tunnel};
-use crate::wish::Wish;
 use crate::worker::Worker;
 
 /// Carries a connection to an instance of a service, to its end. What ended otherwise than by both
@@ -48,9 +47,8 @@ async fn carry_to_any(
     place: &mut Place,
     record: &mut Record,
 ) -> Option<Error> {
-    client.wish = Wish::of_connection(client, place.pool());
-    let mut tries = Tries::of_connection(client, &place.pool().service.retry);
-    let mut begun = match pick(client, worker, place, &tries.tried, record).await {
+    let mut tries = Tries::of_connection(client, place.pool());
+    let mut begun = match pick(client, worker, place, &tries, record).await {
         Ok(begun) => begun,
         Err(error) => {
             record.reached();

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::client::Client;
 use crate::error::Error;
 use crate::line::{InLine, Line, Patience};
+use crate::retry::Tries;
 use crate::snapshot::Place;
 use crate::stream::Stream;
 use crate::worker::Worker;
@@ -56,8 +57,9 @@ pub(crate) async fn wait<C: Stream>(
     client: &mut Client<C>,
     worker: &Worker,
     place: &Place,
-    tried: &[u64],
+    tries: &Tries,
 ) -> Result<(Place, InFlight), Error> {
+    let tried = &*tries.tried;
     let pool = place.pool();
     let policy = &pool.service.queue;
     let line: Arc<Line> = pool.live.line();
@@ -71,7 +73,7 @@ pub(crate) async fn wait<C: Stream>(
         changes.borrow_and_update();
         let newest = worker.place_of(pool.slot, &pool.service.name).ok_or(Error::NoRoute)?;
         if is_called {
-            if let Some(begun) = worker.pick(newest.pool(), client.wish, tried) {
+            if let Some(begun) = worker.pick(newest.pool(), tries.wish, tried) {
                 in_line.take_place(newest.pool());
                 return Ok((newest, begun));
             }

@@ -1,8 +1,8 @@
-//! Where a request would like to go: what it is told apart by, for the algorithms that hash.
-//! It picks nothing, and looks at a request only if somebody hashes.
+//! Where a request would like to go: where its client is at home, and what it is told apart by.
+//! It looks at a request only if somebody hashes, or clients stay with instances.
 
 use http1::{Field, RequestHead};
-use model::{HashOn, Pool};
+use model::{HashOn, Homes, InFlight, Pool};
 
 use crate::client::Client;
 
@@ -11,24 +11,52 @@ use crate::client::Client;
 pub(crate) struct Wish {
     /// See [`model::Ask::hash`].
     pub(crate) hash: u64,
+    /// The key of the endpoint that its client stays with; 0, which none has, if with none.
+    home: u64,
 }
 
 impl Wish {
     /// The wish of the request whose head `client` has.
     pub(crate) fn of_request<C>(client: &Client<C>, pool: &Pool) -> Self {
-        match pool.service.balance.hashes() {
-            true => Self { hash: hash(client, &pool.service.hash_on) },
-            false => Self::default(),
-        }
+        let hash = match pool.service.balance.hashes() {
+            true => hash(client, &pool.service.hash_on),
+            false => 0,
+        };
+        Self { hash, home: pool.homes.as_ref().map_or(0, |homes| home(client, homes)) }
     }
 
     /// The wish of a connection of bytes.
     pub(crate) fn of_connection<C>(client: &Client<C>, pool: &Pool) -> Self {
         match pool.service.balance.hashes() {
-            true => Self { hash: hash_of_address(client) },
+            true => Self { hash: hash_of_address(client), home: 0 },
             false => Self::default(),
         }
     }
+
+    /// Begins the request where its client is at home, if that is in the pool, was not tried, and
+    /// takes it.
+    pub(crate) fn begin_at_home(self, pool: &Pool, tried: &[u64]) -> Option<InFlight> {
+        if self.home == 0 || tried.contains(&self.home) {
+            return None;
+        }
+        pool.homes.as_ref()?.of_key(self.home)?.endpoint.begin()
+    }
+
+    /// Whether its client stays with an endpoint of the pool, as far as it has said so.
+    pub(crate) fn has_home(self) -> bool {
+        self.home != 0
+    }
+
+    /// Whether its client stays with this one.
+    pub(crate) fn is_at_home(self, key: u64) -> bool {
+        self.home == key
+    }
+}
+
+/// The first cookie that is known counts: others of the same name may be from elsewhere.
+fn home<C>(client: &Client<C>, homes: &Homes) -> u64 {
+    let mut brought = cookies(&client.head, client.input.unread(), homes.cookie());
+    brought.find_map(|token| homes.of_token(token)).map_or(0, |home| home.endpoint.key)
 }
 
 fn hash<C>(client: &Client<C>, on: &HashOn) -> u64 {
@@ -40,7 +68,7 @@ fn hash<C>(client: &Client<C>, on: &HashOn) -> u64 {
         HashOn::Header(name) => {
             fields(head, buffer, name.as_bytes()).next().map(|field| field.value.of(buffer))
         }
-        HashOn::Cookie(name) => cookie(head, buffer, name.as_bytes()),
+        HashOn::Cookie(name) => cookies(head, buffer, name.as_bytes()).next(),
     };
     key.map_or_else(|| hash_of_address(client), balance::hash)
 }
@@ -60,11 +88,16 @@ fn fields<'a>(
     head.fields().iter().filter(move |f| f.name.of(buffer).eq_ignore_ascii_case(name))
 }
 
-/// The first value of a cookie, over all `Cookie` fields (RFC 6265, 4.2).
-pub(crate) fn cookie<'a>(head: &'a RequestHead, buffer: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+/// The values of a cookie, over all `Cookie` fields (RFC 6265, 4.2).
+fn cookies<'a>(
+    head: &'a RequestHead,
+    buffer: &'a [u8],
+    name: &'a [u8],
+) -> impl Iterator<Item = &'a [u8]> {
     let all =
         fields(head, buffer, b"cookie").flat_map(|f| f.value.of(buffer).split(|&b| b == b';'));
-    all.map(|pair| split(pair.trim_ascii(), b'=')).find(|(key, _)| *key == name).map(|(_, v)| v)
+    let pairs = all.map(|pair| split(pair.trim_ascii(), b'='));
+    pairs.filter(move |(key, _)| *key == name).map(|(_, value)| value)
 }
 
 /// The first value of a name, as it is sent.
@@ -99,9 +132,10 @@ mod tests {
         assert_eq!(query(asked, b"user"), Some(&b"7"[..]));
         assert_eq!(query(asked, b"y"), Some(&b""[..]));
         assert_eq!(query(asked, b"use"), None);
-        assert_eq!(cookie(&head, text, b"user"), Some(&b"c"[..]));
-        assert_eq!(cookie(&head, text, b"b"), Some(&b"2"[..]));
-        assert_eq!(cookie(&head, text, b"User"), None);
+        let all = |name| cookies(&head, text, name).collect::<Vec<_>>();
+        assert_eq!(all(b"user"), [b"c", b"d"]);
+        assert_eq!(all(b"b"), [b"2"]);
+        assert_eq!(all(b"User"), Vec::<&[u8]>::new());
         assert_eq!(fields(&head, text, b"x-user").count(), 1);
     }
 }

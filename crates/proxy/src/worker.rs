@@ -241,8 +241,10 @@ impl Worker {
     }
 
     pub(crate) fn pick(&self, pool: &Pool, wish: Wish, tried: &[u64]) -> Option<InFlight> {
-        let ask = Ask { now: self.now(), hash: wish.hash, tried };
-        pool.selector.pick(&ask, &mut self.rng.borrow_mut())
+        wish.begin_at_home(pool, tried).or_else(|| {
+            let ask = Ask { now: self.now(), hash: wish.hash, tried };
+            pool.selector.pick(&ask, &mut self.rng.borrow_mut())
+        })
     }
 
     pub(crate) fn is_draining(&self) -> bool {

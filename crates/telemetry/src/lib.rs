@@ -29,5 +29,5 @@ pub use process::{ProcessSeries, ProcessShard};
 pub use recent::Recent;
 pub use registry::{Registry, SERVICES_MAX};
 pub use series::{ServiceSeries, Snapshot, Summary};
-pub use shard::{RetryReason, Sample, Shard};
+pub use shard::{RetryReason, Sample, Settled, Shard};
 pub use timings::BOUNDS_NS;

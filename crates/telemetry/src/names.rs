@@ -82,6 +82,8 @@ metrics! {
         "Second copies of slow requests sent to another endpoint.";
     HEDGES_WON: Counter "herder_hedges_won_total" ["service"],
         "Second copies that were answered first.";
+    AFFINITY_COOKIES: Counter "herder_affinity_cookies_total" ["service", "reason"],
+        "Clients told to stay with an instance: new ones, and those moved from another one.";
     INSTANCE_CONNECTIONS: Counter "herder_instance_connections_total" ["service"],
         "Connections opened to instances.";
     INSTANCE_REUSES: Counter "herder_instance_connection_reuses_total" ["service"],

@@ -42,7 +42,7 @@ impl Registry {
         })
     }
 
-    /// The series of a service, made at the first call; 7.6 KB per worker. They stay until Herder
+    /// The series of a service, made at the first call; 7.8 KB per worker. They stay until Herder
     /// ends, so that counters of a service that a reload takes out and another brings back go on.
     ///
     /// `slot` is the service's slot in the table. A slot that another name takes over begins anew,

@@ -8,7 +8,7 @@ use model::ServiceName;
 use crate::exposition::{Exposition, Value};
 use crate::histogram::Distribution;
 use crate::names;
-use crate::shard::{RETRY_LABELS, STATUS_5XX, STATUS_LABELS, Shard};
+use crate::shard::{RETRY_LABELS, SETTLED_LABELS, STATUS_5XX, STATUS_LABELS, Shard};
 use crate::timings::{Timings, TimingsSum};
 
 /// Everything counted for one service since Herder started.
@@ -88,6 +88,10 @@ impl ServiceSeries {
         for (i, reason) in RETRY_LABELS.iter().enumerate() {
             let count = self.shards.iter().map(|shard| shard.retries[i].get()).sum();
             to.add(&names::RETRIES, &[service, reason], Value::Count(count));
+        }
+        for (i, reason) in SETTLED_LABELS.iter().enumerate() {
+            let count = self.shards.iter().map(|shard| shard.settled[i].get()).sum();
+            to.add(&names::AFFINITY_COOKIES, &[service, reason], Value::Count(count));
         }
         for (label, count) in self.errors() {
             to.add(&names::ERRORS, &[service, label], Value::Count(count));

@@ -64,6 +64,7 @@ fn tcp_services_have_no_requests(written: &Config, report: &mut Report<'_>) {
             ("request_headers", service.request_headers.is_some(), "headers"),
             ("response_headers", service.response_headers.is_some(), "headers"),
             ("rewrite", service.rewrite.is_some(), "path"),
+            ("affinity", service.affinity.is_some(), "cookies"),
             ("rate_limit", service.rate_limit.is_some(), "requests"),
         ];
         for (key, _, part) in keys.into_iter().filter(|&(_, is_written, _)| is_written) {

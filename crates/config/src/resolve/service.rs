@@ -11,6 +11,7 @@ use model::{
 
 use crate::defaults;
 use crate::report::Report;
+use crate::resolve::affinity::affinity;
 use crate::resolve::balance::balance;
 use crate::resolve::compress::compression;
 use crate::resolve::eject::eject;
@@ -54,6 +55,7 @@ pub(super) fn service(
         slow_start: written.slow_start.get(),
         balance: algorithm,
         hash_on,
+        affinity: affinity(&path, name.as_str(), written.affinity.as_ref(), report),
         scale: scale(&path, written.scale.as_ref(), &source, report),
         drain: drain(written.drain.as_ref()),
         restart: restart(&path, written.restart.as_ref(), report),

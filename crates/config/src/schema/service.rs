@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::defaults;
 use crate::schema::address::Address;
+use crate::schema::affinity::AffinityForm;
 use crate::schema::balance::BalanceForm;
 use crate::schema::compress::CompressForm;
 use crate::schema::eject::EjectForm;
@@ -80,6 +81,10 @@ pub(crate) struct Service {
     /// Which instance gets a request: the algorithm, or a table.
     #[schemars(extend("default" = "least-latency"))]
     pub balance: Option<BalanceForm>,
+    /// Whether a client stays with the instance that answered it first, for services that keep
+    /// something in an instance that others do not have: `"cookie"`, `"cookie:NAME"`, or a table.
+    #[schemars(example = &"cookie")]
+    pub affinity: Option<AffinityForm>,
     /// How many instances run.
     pub scale: Option<Scale>,
     /// How an instance is stopped: it gets no new request, those it has finish, then SIGTERM, then

@@ -9,6 +9,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::schema::address::{Address, AdminBind, Bind, Ports, Range};
+use crate::schema::affinity::{ByCookie, CookieName, CookiePath, SecretPlace};
 use crate::schema::balance::HashOn;
 use crate::schema::compress::TypeRange;
 use crate::schema::health::StatusRange;
@@ -78,7 +79,7 @@ pub(crate) struct FormEntry {
 }
 
 /// All forms, for the checker.
-pub(crate) const FORMS: [FormEntry; 21] = [
+pub(crate) const FORMS: [FormEntry; 25] = [
     entry::<Bind>(),
     entry::<AdminBind>(),
     entry::<Ports>(),
@@ -89,6 +90,10 @@ pub(crate) const FORMS: [FormEntry; 21] = [
     entry::<RateKey>(),
     entry::<Rate>(),
     entry::<HashOn>(),
+    entry::<ByCookie>(),
+    entry::<CookieName>(),
+    entry::<CookiePath>(),
+    entry::<SecretPlace>(),
     entry::<Host>(),
     entry::<PathPrefix>(),
     entry::<RouteText>(),

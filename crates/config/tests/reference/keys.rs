@@ -68,6 +68,13 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.balance.algorithm", "'ring-hash'", "'maglev'"),
     ("service.NAME.balance.hash_on", "'header:a'", "'header:b'"),
     ("service.NAME.balance.load_percent_max", "125", "150"),
+    ("service.NAME.affinity", "'cookie:a'", "'cookie:b'"),
+    ("service.NAME.affinity.cookie", "'c'", "'d'"),
+    ("service.NAME.affinity.path", "'/s'", "'/t'"),
+    ("service.NAME.affinity.max_age", "'3h'", "'4h'"),
+    ("service.NAME.affinity.same_site", "'lax'", "'strict'"),
+    ("service.NAME.affinity.secure", "true", "false"),
+    ("service.NAME.affinity.secret", "'env:A'", "'env:B'"),
     ("service.NAME.scale.min", "2", "3"),
     ("service.NAME.scale.max", "9", "10"),
     ("service.NAME.drain", "'4100ms'", "'4200ms'"),
@@ -265,12 +272,13 @@ fn a_default_is_what_absence_means() {
     let absent = resolved(&with(""));
     let mut checked = 0;
     for (path, key) in single_keys() {
-        // A table turns on the access log, or compression; what hashing goes by needs hashing;
-        // how a path is asked needs a path; the listener's address stands already.
+        // A table turns on the access log, or compression, or a cookie; what hashing goes by needs
+        // hashing; how a path is asked needs a path; the listener's address stands already.
         let other = path.starts_with("log.access.")
             || path.starts_with("service.shop.compress.")
             || path.starts_with("service.shop.rate_limit.")
             || path.starts_with("service.shop.balance.")
+            || path.starts_with("service.shop.affinity.")
             || path.starts_with("service.shop.hedge.")
             || path == "service.shop.health.method"
             || path == "service.shop.health.status"

@@ -7,6 +7,7 @@ use model::{Desired, Service, ServiceName, Source, Time};
 
 use crate::journal::Journal;
 use crate::state::State;
+use crate::state::affinity;
 use crate::state::backoff::Backoff;
 use crate::state::decision::{By, Decision};
 use crate::state::instance::Origin;
@@ -76,6 +77,7 @@ impl ServiceState {
             self.decision = Decision::configured(policy);
             announce(now, self, journal);
         } else {
+            affinity::note(Some(&before), policy, now, journal);
             let decision = match (self.decision.by, &policy.source) {
                 (By::Operator, Source::Command(_)) => self.decision.clone(),
                 (By::Configuration, _) | (_, Source::Static(_)) => Decision::configured(policy),
@@ -105,6 +107,7 @@ fn announce(now: Time, service: &ServiceState, journal: &mut Journal) {
     let (name, decision) = (&service.policy.name, &service.decision);
     let text = format!("{name}: {} desired ({})", decision.count, decision.reason);
     journal.service(now, Kind::Decision, name, text);
+    affinity::note(None, &service.policy, now, journal);
 }
 
 /// Why the instances of the one source are not instances of the other, if they are not. Addresses
@@ -159,10 +162,17 @@ fn changes(before: &Service, after: &Service) -> Vec<&'static str> {
         ("source", before.source != after.source),
         ("health", before.health != after.health),
         ("balance", before.balance != after.balance || before.hash_on != after.hash_on),
+        ("affinity", before.affinity != after.affinity),
+        ("ejection", before.eject != after.eject || before.panic_percent != after.panic_percent),
+        ("slow start", before.slow_start != after.slow_start),
         ("scale", before.scale != after.scale),
         ("drain", before.drain != after.drain),
         ("restart", before.restart != after.restart),
         ("http", before.http != after.http),
+        ("limits", before.limits != after.limits || before.rate_limits != after.rate_limits),
+        ("queue", before.queue != after.queue),
+        ("retries", before.retry != after.retry || before.hedge != after.hedge),
+        ("compression", before.compression != after.compression),
         ("rules", before.rules != after.rules),
     ];
     parts.into_iter().filter_map(|(part, changed)| changed.then_some(part)).collect()

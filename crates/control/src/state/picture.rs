@@ -3,6 +3,7 @@
 
 use model::{SHARE_FULL, Time, UNLIMITED};
 
+use crate::state::affinity;
 use crate::state::instance::Instance;
 use crate::state::service::{ServiceState, Standing};
 use crate::{BackoffView, InstanceView, RolloutView, ServiceView};
@@ -28,6 +29,7 @@ impl ServiceState {
             min: self.policy.scale.min,
             max: self.policy.scale.max,
             balance: self.policy.balance,
+            affinity: affinity::words(&self.policy),
             generation: self.generation,
             waiting: self.live.waiting(),
             waiting_oldest: self.live.oldest_waiting(),

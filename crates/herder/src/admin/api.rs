@@ -64,6 +64,9 @@ pub(crate) struct Service {
     pub(crate) max: u32,
     /// How requests are spread.
     pub(crate) balance: String,
+    /// How clients stay with instances, if they do.
+    #[serde(default)]
+    pub(crate) affinity: Option<String>,
     /// Counts up with every change that replaces instances.
     pub(crate) generation: u64,
     /// What the last ten seconds were like; absent at first.
@@ -240,6 +243,7 @@ impl Service {
             min: view.min,
             max: view.max,
             balance: view.balance.name().to_owned(),
+            affinity: view.affinity.clone(),
             generation: view.generation,
             traffic: None,
             waiting: view.waiting,

@@ -345,6 +345,7 @@ mod tests {
                 min: 1,
                 max: 8,
                 balance: String::new(),
+                affinity: None,
                 generation: 2,
                 traffic: None,
                 waiting: 0,

@@ -116,6 +116,9 @@ fn services(status: &api::Status) -> Table {
         ]);
         let (desired, reason) = (service.desired, &service.desired_reason);
         table.note(Cell::painted(format!("{desired} desired: {reason}"), Paint::dim));
+        if let Some(affinity) = &service.affinity {
+            table.note(Cell::painted(format!("affinity, a crutch: {affinity}"), Paint::yellow));
+        }
         if let Some(errors) = traffic.map(|now| now.errors_5xx_per_second).filter(|&e| e > 0.0) {
             let note = format!("{errors:.1} requests a second are answered with 5xx");
             table.note(Cell::painted(note, Paint::red));
@@ -271,6 +274,15 @@ mod tests {
         }
     }
 
+    fn ejection() -> Ejection {
+        Ejection {
+            reason: "5 failures in a row".to_owned(),
+            times: 1,
+            age_ms: 2_000,
+            trial_in_ms: Some(7_500),
+        }
+    }
+
     fn status() -> api::Status {
         let starting = Instance {
             reason: "min is 2".to_owned(),
@@ -280,12 +292,6 @@ mod tests {
             in_flight: 0,
             requests: 0,
             ..instance(3, PhaseWord::Starting)
-        };
-        let out = Ejection {
-            reason: "5 failures in a row".to_owned(),
-            times: 1,
-            age_ms: 2_000,
-            trial_in_ms: Some(7_500),
         };
         api::Status {
             version: "0.1.0".to_owned(),
@@ -315,6 +321,7 @@ mod tests {
                 min: 2,
                 max: 8,
                 balance: "round-robin".to_owned(),
+                affinity: Some("clients stay with an instance by the cookie c".to_owned()),
                 generation: 2,
                 traffic: Some(Traffic {
                     requests_per_second: 1234.5,
@@ -334,7 +341,7 @@ mod tests {
                     last_lines: (1..=6).map(|n| format!("line {n}")).collect(),
                 }),
                 instances: vec![
-                    Instance { ejection: Some(out), ..instance(1, PhaseWord::Ready) },
+                    Instance { ejection: Some(ejection()), ..instance(1, PhaseWord::Ready) },
                     Instance { failures: 3, ..instance(2, PhaseWord::Draining) },
                     starting,
                 ],
@@ -352,6 +359,7 @@ web http://127.0.0.1:8080
 SERVICE  READY  DESIRED  MIN  MAX  BALANCE      REQ/S     P50   P99
 shop         2        3    2    8  round-robin   1234  0.42ms  12ms
   3 desired: scale shop 3
+  affinity, a crutch: clients stay with an instance by the cookie c
   0.2 requests a second are answered with 5xx
   3 requests wait, the oldest for 120ms
   rollout: 1 of 3 replaced (restart shop)

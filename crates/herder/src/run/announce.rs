@@ -171,6 +171,7 @@ mod tests {
             desired_reason: String::new(),
             min: 2,
             max: 8,
+            affinity: None,
             balance: Algorithm::RoundRobin,
             generation: 1,
             waiting: 0,

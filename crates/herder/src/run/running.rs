@@ -19,6 +19,7 @@ use crate::cli::{Exit, Failure};
 use crate::run::announce::Announcer;
 use crate::run::files;
 use crate::run::gauges::{self, JournalCounts, Pulse};
+use crate::run::secrets::Secrets;
 use crate::run::signals::{Asked, Signals};
 use crate::run::{Hopeless, Input};
 use crate::socket::Claim;
@@ -41,6 +42,7 @@ pub(super) struct Parts {
     pub(super) access: Option<Arc<AccessLog>>,
     pub(super) claim: Claim,
     pub(super) signals: Signals,
+    pub(super) secrets: Secrets,
 }
 
 /// A herd that runs. Dropping it instead of ending it kills what is left, like a crash would.
@@ -198,6 +200,7 @@ impl Running {
     /// Prepare, configure, commit: the one path of start-up and reload. What can fail comes first,
     /// and a failure changes nothing.
     async fn obey(&mut self, mut desired: Desired) -> Result<(), Failure> {
+        self.parts.secrets.read(&mut desired)?;
         files::bound_connections(&mut desired);
         let Parts { proxy, control, .. } = &self.parts;
         let prepared = proxy.prepare(&desired.listeners).map_err(Failure::new)?;

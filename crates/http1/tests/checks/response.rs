@@ -35,7 +35,7 @@ pub(crate) fn check(input: &[u8]) {
     match response.status {
         101 => {
             let mut out = Vec::new();
-            write_switch(&mut out, input, &head);
+            write_switch(&mut out, input, &head, b"");
             judge_switch(&response, &out);
         }
         100..200 => {
@@ -96,6 +96,7 @@ fn final_responses(input: &[u8], response: &Response, head: &ResponseHead) {
                 via: Via::Add,
                 content: Content::AsSent,
                 ruled: None,
+                own_lines: b"",
             };
             let mut out = Vec::new();
             write_response(&mut out, input, head, &edit);

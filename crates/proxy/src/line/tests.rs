@@ -32,7 +32,7 @@ fn pool(endpoints: u32, in_flight_max: u32, service_in_flight_max: u32) -> Pool 
     let endpoints: Vec<_> = (1..=endpoints).map(endpoint).collect();
     let service = Service::unbounded("shop".parse().unwrap(), Source::Static(Vec::new()));
     let selector = balance::selector(Algorithm::LeastRequest, &endpoints, &live);
-    Pool { service: Arc::new(service), slot: 0, live, endpoints, selector }
+    Pool { service: Arc::new(service), slot: 0, live, endpoints, selector, homes: None }
 }
 
 fn pick(pool: &Pool, rng: &mut fastrand::Rng) -> Option<InFlight> {

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{
-    Algorithm, Compression, Destination, Endpoint, HashOn, Hedge, HostPattern, HttpPolicy, Limits,
-    Listener, ListenerLimits, Live, Mode, Networks, Pool, ProxyProtocolOut, QueuePolicy, Redirect,
-    Report, Retry, Route, Rules, Service, Source, Table,
+    Affinity, Algorithm, Compression, Destination, Endpoint, HashOn, Hedge, HostPattern,
+    HttpPolicy, Limits, Listener, ListenerLimits, Live, Mode, Networks, Pool, ProxyProtocolOut,
+    QueuePolicy, Redirect, Report, Retry, Route, Rules, Service, Source, Table,
 };
 use proxy::{Proxy, Settings};
 use serde_json::Value;
@@ -31,6 +31,7 @@ pub(crate) struct Setup {
     pub(crate) compression: Compression,
     pub(crate) algorithm: Algorithm,
     pub(crate) hash_on: HashOn,
+    pub(crate) affinity: Option<Affinity>,
     pub(crate) has_access_log: bool,
     pub(crate) mode: Mode,
     pub(crate) proxy_protocol: ProxyProtocolOut,
@@ -52,6 +53,7 @@ pub(crate) struct Plane {
     rules: Option<Box<Rules>>,
     algorithm: Algorithm,
     hash_on: HashOn,
+    affinity: Option<Affinity>,
     mode: Mode,
     proxy_protocol: ProxyProtocolOut,
     live: Arc<Live>,
@@ -111,6 +113,7 @@ impl Default for Setup {
             compression: Compression::off(),
             algorithm: Algorithm::RoundRobin,
             hash_on: HashOn::Client,
+            affinity: None,
             has_access_log: false,
             mode: Mode::Http,
             proxy_protocol: ProxyProtocolOut::Off,
@@ -156,6 +159,7 @@ impl Setup {
             rules: self.rules,
             algorithm: self.algorithm,
             hash_on: self.hash_on,
+            affinity: self.affinity,
             mode: self.mode,
             proxy_protocol: self.proxy_protocol,
             live: Arc::default(),
@@ -222,6 +226,9 @@ impl Plane {
     /// The same with a service of this name in the same slot.
     pub(crate) fn publish_as(&self, name: &str, endpoints: &[Arc<Endpoint>]) {
         let selector = balance::selector(self.algorithm, endpoints, &self.live);
+        let name = name.parse().unwrap();
+        let affinity = self.affinity.as_ref();
+        let homes = affinity.and_then(|affinity| balance::homes(affinity, &name, endpoints));
         self.live.set_limit(self.service_limits.service_in_flight_max);
         let service = Service {
             balance: self.algorithm,
@@ -235,7 +242,8 @@ impl Plane {
             mode: self.mode,
             proxy_protocol: self.proxy_protocol,
             rules: self.rules.clone(),
-            ..Service::unbounded(name.parse().unwrap(), Source::Static(Vec::new()))
+            affinity: self.affinity.clone(),
+            ..Service::unbounded(name, Source::Static(Vec::new()))
         };
         let pool = Pool {
             service: Arc::new(service),
@@ -243,6 +251,7 @@ impl Plane {
             live: Arc::clone(&self.live),
             endpoints: endpoints.to_vec(),
             selector,
+            homes: homes.map(Box::new),
         };
         let table = Table { pools: vec![Arc::new(pool)], ..Table::default() };
         self.publish_table(Table { routes: vec![everything()], ..table });
