@@ -2,6 +2,7 @@
 //! It decides nothing: the plan says what to start and stop, events say what came of it.
 
 mod census;
+mod check;
 pub mod exec;
 pub mod guard;
 mod lines;
@@ -27,6 +28,7 @@ use rustix::process::{Pid, Signal};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
+pub(crate) use self::check::{Checked, Checks};
 pub use self::output::{Colour, Sink};
 
 use self::census::{Tags, sweep};
@@ -148,6 +150,12 @@ impl Driver {
             sweeps: Semaphore::new(SWEEPS_MAX),
         };
         Ok(Self { shared: Rc::new(shared), reaper, tasks: JoinSet::new() })
+    }
+
+    /// What runs commands that look at instances. It may outlive the driver, and should not: nobody
+    /// kills what it starts then but the guard.
+    pub(crate) fn checks(&self) -> Checks {
+        Checks::new(Rc::clone(&self.shared))
     }
 
     /// Starts an instance; ends in `Started` or `StartFailed`, and after `Started` in `Exited`.

@@ -2,7 +2,10 @@
 //! It draws no conclusion: how many failures make an instance unfit is for the state to say.
 
 mod cadence;
+mod command;
+mod grpc;
 mod http;
+mod questions;
 mod turns;
 mod wire;
 
@@ -16,7 +19,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub(crate) use self::wire::Wire;
+pub(crate) use self::questions::Questions;
 
 use self::cadence::Cadence;
 use self::turns::{Lanes, Pace, Turns};
@@ -158,6 +161,9 @@ impl<A: Ask> Watch<A> {
                 let within = health.timeout;
                 Some(ProbeOutcome::Silent(match &health.probe {
                     Probe::Tcp => format!("no connection within {within:?}"),
+                    probe @ Probe::Command { .. } => {
+                        format!("{} did not end within {within:?}", probe.name())
+                    }
                     probe => format!("{}: no answer within {within:?}", probe.name()),
                 }))
             }

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::drain::Drains;
 use crate::driver::{Driver, DriverSettings};
 use crate::handle::{Handle, Inbox, REPORTS_MAX, Request, pair};
-use crate::probe::{Prober, Wire};
+use crate::probe::{Prober, Questions};
 use crate::state::{Settings, State};
 use crate::{Action, Entry, Event, Kind, Order, Refusal, plan};
 
@@ -121,7 +121,7 @@ struct Control {
     state: State,
     publish: Box<dyn Fn(Arc<Table>) + Send>,
     driver: Driver,
-    prober: Prober<Wire>,
+    prober: Prober<Questions>,
     drains: Drains,
     events: mpsc::Receiver<Event>,
     inbox: Inbox,
@@ -146,12 +146,14 @@ impl Control {
     fn start(parts: Parts, inbox: Inbox) -> io::Result<Self> {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let settings = Settings { journal_max: parts.journal_max, seed: parts.seed };
+        let driver = Driver::start(parts.driver, sender.clone(), parts.seed)?;
+        let questions = Questions { checks: driver.checks() };
         Ok(Self {
             clock: Clock::start(),
             state: State::new(settings),
             publish: parts.publish,
-            driver: Driver::start(parts.driver, sender.clone(), parts.seed)?,
-            prober: Prober::new(Wire, sender.clone(), parts.seed),
+            driver,
+            prober: Prober::new(questions, sender.clone(), parts.seed),
             drains: Drains::new(sender),
             events,
             inbox,

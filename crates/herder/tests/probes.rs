@@ -6,6 +6,13 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustix::process::Signal;
 use testkit::{Ask, Herd, Herder, HttpOrigin, PATIENCE, Reply, wait_for, wait_until};
 
 /// More than a service may have probes under way.
@@ -90,4 +97,104 @@ async fn instances_that_swallow_probes_keep_no_others_waiting() {
     });
     assert_eq!(fit.await.addr, Some(origin.addr()));
     herd.stop().await;
+}
+
+/// A probe by a command that reads what it says from a file, and tells what it was told.
+#[tokio::test]
+async fn a_command_decides_and_leaves_nothing_behind() {
+    let origin = HttpOrigin::echo("a").await;
+    let script = "(sleep 1000 & ); echo $HERDER_INSTANCE $HERDER_ADDRESS $HERDER_HOST \
+                  $HERDER_PORT {port} > told; cat says >&2; read verdict < verdict; \
+                  test $verdict = hang && sleep 1000; exit $verdict";
+    let dir = tempfile::tempdir().unwrap();
+    let write = |file: &str, text: &str| std::fs::write(dir.path().join(file), text).unwrap();
+    let verdict = |text: &str| {
+        // A command that reads it meanwhile sees the one or the other.
+        write("next", text);
+        std::fs::rename(dir.path().join("next"), dir.path().join("verdict")).unwrap();
+    };
+    write("says", "\ndisk full\nand more\n");
+    verdict("0");
+    let command = format!("cd {}; {script}", dir.path().display());
+    let health = format!("health = {{ FAST, timeout = '500ms', command = '{command}' }}");
+    let herd = serve(&[("shop", &[origin.addr().to_string()], &health)]);
+    herd.wait_ready("shop", 1).await;
+    let told = std::fs::read_to_string(dir.path().join("told")).unwrap();
+    let (addr, port) = (origin.addr(), origin.addr().port());
+    assert_eq!(told, format!("shop.1 {addr} 127.0.0.1 {port} {port}\n"));
+
+    verdict("3");
+    wait_told(&herd, "ended with exit code 3: disk full").await;
+    verdict("0");
+    herd.wait_ready("shop", 1).await;
+    verdict("hang");
+    wait_told(&herd, "did not end within 500ms").await;
+    verdict("0");
+    herd.wait_ready("shop", 1).await;
+    // What earlier commands started, and one that hung itself, ended with them.
+    let sleeping = || {
+        let all = herd.processes();
+        all.iter().filter(|it| it.command.starts_with("sleep")).count()
+    };
+    verdict("hang");
+    wait_until(PATIENCE, "a command that hangs", async || sleeping() > 0).await;
+    wait_until(PATIENCE, "few that sleep", async || sleeping() <= 2).await;
+    herd.stop().await;
+}
+
+/// Herder is killed while a command runs: nobody is left to end that but the guard.
+#[tokio::test]
+async fn a_command_does_not_outlive_a_herder_that_was_killed() {
+    let origin = HttpOrigin::echo("a").await;
+    let health = "health = { FAST, timeout = '1m', command = 'sleep 1000 & sleep 1000' }";
+    let mut herd = serve(&[("shop", &[origin.addr().to_string()], health)]);
+    herd.up().await;
+    let sleeping = |herd: &Herd| {
+        let all = herd.processes();
+        all.iter().filter(|it| it.command.starts_with("sleep")).count()
+    };
+    wait_until(PATIENCE, "a command", async || sleeping(&herd) == 2).await;
+    herd.signal(Signal::KILL);
+    herd.exited().await;
+    wait_until(PATIENCE, "nothing left", async || sleeping(&herd) == 0).await;
+}
+
+/// An instance that speaks nothing but HTTP/2, in a service whose connections are carried as they
+/// are.
+#[tokio::test]
+async fn the_health_service_of_grpc_decides() {
+    let is_serving = Arc::new(AtomicBool::new(true));
+    let serving = Arc::clone(&is_serving);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let answer = move || {
+        let status = if serving.load(Ordering::Relaxed) { 1 } else { 2 };
+        let body = Full::new(Bytes::from(vec![0, 0, 0, 0, 2, 8, status]));
+        let code = ("grpc-status".parse().unwrap(), "0".parse().unwrap());
+        let trailers = HeaderMap::from_iter([code]);
+        Response::builder()
+            .header("content-type", "application/grpc")
+            .body(body.with_trailers(async { Some(Ok(trailers)) }))
+    };
+    let instance = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let answer = answer.clone();
+            let call = service_fn(move |_: Request<_>| std::future::ready(answer()));
+            let serve = http2::Builder::new(TokioExecutor::new());
+            tokio::spawn(serve.serve_connection(TokioIo::new(stream), call));
+        }
+    });
+    let config = format!(
+        "[listener.web]\nbind = '127.0.0.1:0'\ntcp = 'shop'\n[service.shop]\nmode = 'tcp'\n\
+         static = ['{addr}']\n[service.shop.health]\ngrpc = 'shop.v1.Shop'\n\
+         interval = '100ms'\ninterval_fast = '20ms'\n"
+    );
+    let herd = Herder::serve(env!("CARGO_BIN_EXE_herder"), &config).start();
+    herd.wait_ready("shop", 1).await;
+    is_serving.store(false, Ordering::Relaxed);
+    wait_told(&herd, "the last: gRPC health of \"shop.v1.Shop\" answered NOT_SERVING").await;
+    is_serving.store(true, Ordering::Relaxed);
+    herd.wait_ready("shop", 1).await;
+    herd.stop().await;
+    instance.abort();
 }

@@ -8,6 +8,8 @@ use regex::bytes::{Regex, RegexBuilder};
 
 /// Bytes of a compiled pattern. Beyond: it is refused.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// Characters of a command that are shown.
+const LINE_MAX: usize = 60;
 
 /// When an instance is fit for requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,17 @@ pub enum Probe {
     Tcp,
     /// A request is answered as it should be.
     Http(Box<HttpProbe>),
+    /// `grpc.health.v1.Health/Check` answers that this service is serving; an empty name asks about
+    /// the instance as a whole.
+    Grpc {
+        /// Its name.
+        service: Box<str>,
+    },
+    /// A command ends with exit status 0.
+    Command {
+        /// Program and arguments; never empty. `{port}` in any of them becomes the instance's port.
+        argv: Vec<String>,
+    },
 }
 
 /// A request, and what its answer has to be like.
@@ -60,13 +73,29 @@ pub struct HttpProbe {
 pub struct BodyPattern(Regex);
 
 impl Probe {
-    /// What is asked, in a few words: `TCP`, or `GET /healthz`.
+    /// What is asked, in a few words: `TCP`, `GET /healthz`, `gRPC health`, or `` `./check` ``.
     pub fn name(&self) -> String {
         match self {
             Probe::Tcp => "TCP".to_owned(),
             Probe::Http(http) => format!("{} {}", http.method, http.path),
+            Probe::Grpc { service } if service.is_empty() => "gRPC health".to_owned(),
+            Probe::Grpc { service } => format!("gRPC health of {service:?}"),
+            Probe::Command { argv } => format!("`{}`", line(argv)),
         }
     }
+}
+
+/// A command as somebody may have written it; the end of a long one is left out.
+fn line(argv: &[String]) -> String {
+    let whole = match argv {
+        [shell, flag, script] if shell == "/bin/sh" && flag == "-c" => script.clone(),
+        argv => argv.join(" "),
+    };
+    let mut line: String = whole.chars().take(LINE_MAX).collect();
+    if line.len() < whole.len() {
+        line.push('…');
+    }
+    line
 }
 
 impl HttpProbe {
@@ -117,6 +146,20 @@ impl Eq for BodyPattern {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn probes_have_names() {
+        let check = |probe: Probe, expected: &str| assert_eq!(probe.name(), expected);
+        let command =
+            |argv: &[&str]| Probe::Command { argv: argv.iter().map(|&it| it.to_owned()).collect() };
+        check(Probe::Tcp, "TCP");
+        check(Probe::Http(Box::new(HttpProbe::get("/up"))), "GET /up");
+        check(Probe::Grpc { service: "".into() }, "gRPC health");
+        check(Probe::Grpc { service: "a.B".into() }, "gRPC health of \"a.B\"");
+        check(command(&["./check", "--fast"]), "`./check --fast`");
+        check(command(&["/bin/sh", "-c", "a | b"]), "`a | b`");
+        check(command(&["ü".repeat(61).as_str()]), &format!("`{}…`", "ü".repeat(60)));
+    }
 
     #[test]
     fn statuses_of_a_set_pass() {

@@ -6,8 +6,10 @@ use model::{BodyPattern, Health, HttpProbe, Probe};
 
 use crate::defaults;
 use crate::report::Report;
-use crate::resolve::service::text;
-use crate::schema::health::{self as written, ProbeMethod, Status, StatusRange, Statuses};
+use crate::resolve::service::{argv, text};
+use crate::schema::health::{
+    self as written, GrpcForm, ProbeMethod, Status, StatusRange, Statuses,
+};
 use crate::schema::text::{Form as _, HasDefault as _};
 use crate::tree::join;
 
@@ -64,19 +66,47 @@ pub(super) fn health(
 }
 
 fn probe(path: &str, table: &written::Health, report: &mut Report<'_>) -> Probe {
-    match &table.path {
-        Some(text) => Probe::Http(Box::new(HttpProbe {
+    one_kind(path, table, report);
+    if let Some(text) = &table.path {
+        return Probe::Http(Box::new(HttpProbe {
             path: text.value.0.clone(),
             method: method(path, table, report),
             headers: headers(path, table, report),
             statuses: statuses(table.status.as_ref()),
             body: table.body.as_ref().map(|text| text.value.0.as_str().into()),
             body_match: body_match(path, table, report),
-        })),
-        None => {
-            without_path(path, table, report);
-            Probe::Tcp
+        }));
+    }
+    without_path(path, table, report);
+    if let Some(command) = &table.command {
+        let argv = argv(command);
+        if argv.first().is_none_or(|program| program.trim().is_empty()) {
+            let hint = "name a program first, such as [\"./check.sh\", \"{port}\"]";
+            report.problem(&[&format!("{path}.command")], "has no program".into(), hint.into());
         }
+        return Probe::Command { argv };
+    }
+    match &table.grpc {
+        Some(GrpcForm::Switch(true)) => Probe::Grpc { service: "".into() },
+        Some(GrpcForm::Service(name)) => Probe::Grpc { service: name.value.0.as_str().into() },
+        Some(GrpcForm::Switch(false)) | None => Probe::Tcp,
+    }
+}
+
+/// An instance is asked in one way.
+fn one_kind(path: &str, table: &written::Health, report: &mut Report<'_>) {
+    let asks_grpc = !matches!(table.grpc, None | Some(GrpcForm::Switch(false)));
+    let kinds =
+        [("path", table.path.is_some()), ("grpc", asks_grpc), ("command", table.command.is_some())];
+    let mut written = kinds.into_iter().filter(|&(_, is_written)| is_written);
+    let Some((first, _)) = written.next() else { return };
+    for (other, _) in written {
+        let [first, other] = [first, other].map(|key| format!("{path}.{key}"));
+        report.problem(
+            &[&other, &first],
+            format!("stands beside {}", report.elsewhere(&first)),
+            "keep one: an instance is asked in one way".into(),
+        );
     }
 }
 

@@ -196,8 +196,8 @@ fn addresses(
     endpoints
 }
 
-/// The command as program and arguments.
-fn argv(run: &written::Run) -> Vec<String> {
+/// A command as program and arguments.
+pub(super) fn argv(run: &written::Run) -> Vec<String> {
     let line = match run {
         written::Run::Argv(argv) => return argv.clone(),
         written::Run::Line(line) => line.value.0.trim(),

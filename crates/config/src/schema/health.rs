@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::defaults;
 use crate::schema::location::ProbePath;
 use crate::schema::retry::MethodName;
+use crate::schema::service::Run;
 use crate::schema::text::{Filled, Form, HasDefault, Text, Wrong, wrong};
 
 /// Health, in its two forms.
@@ -52,6 +53,14 @@ pub(crate) struct Health {
     /// A regular expression that the body of the answer must match, in its first 64 KiB.
     #[schemars(example = &"(?m)^ready: (yes|soon)$")]
     pub body_match: Option<Text<Filled>>,
+    /// Whether the health service of gRPC (`grpc.health.v1.Health/Check`) is asked over HTTP/2
+    /// without TLS, in the place of `path`: `true`, or the name of the service it is asked about.
+    #[schemars(example = &"shop.v1.Shop", extend("default" = false))]
+    pub grpc: Option<GrpcForm>,
+    /// A command that looks at the instance, in the place of `path`, in the forms of `run`. Exit
+    /// status 0 passes. HERDER_ADDRESS, HERDER_HOST and HERDER_PORT tell it where to look.
+    #[schemars(example = &"./check.sh {port}")]
+    pub command: Option<Run>,
     /// Between two probes of a ready instance, with some jitter.
     pub interval: defaults::HealthInterval,
     /// Between two probes of an instance that starts or fails. Never above `interval`.
@@ -66,6 +75,17 @@ pub(crate) struct Health {
     /// From the start of an instance until it must be ready. Beyond it the instance is stopped and
     /// counts as failed.
     pub timeout_boot: defaults::HealthTimeoutBoot,
+}
+
+/// gRPC, in its two forms.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(crate) enum GrpcForm {
+    /// About the instance as a whole, or not at all.
+    Switch(bool),
+    /// About a service of this name.
+    Service(Text<Filled>),
 }
 
 /// What passes, in its two forms.

@@ -44,6 +44,8 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.health.status", "[200, '300-399']", "[201, '300-399']"),
     ("service.NAME.health.body", "'up'", "'down'"),
     ("service.NAME.health.body_match", "'^up'", "'^down'"),
+    ("service.NAME.health.grpc", "true", "'a.B'"),
+    ("service.NAME.health.command", "'./a'", "'./b'"),
     ("service.NAME.health.interval", "'2100ms'", "'2200ms'"),
     ("service.NAME.health.interval_fast", "'210ms'", "'220ms'"),
     ("service.NAME.health.timeout", "'310ms'", "'320ms'"),
@@ -180,6 +182,7 @@ fn file(changed: &str, forms: Forms) -> String {
     };
     let inside = |key: &str, other: &str| key.starts_with(&format!("{other}."));
     let mut lines = vec!["service.fixed.route = []".to_owned(), CARRIED.to_owned()];
+    lines.extend(["service.asked.run = 'node'", "service.asked.route = []"].map(str::to_owned));
     for &(key, ..) in KEYS {
         let has_long = KEYS.iter().any(|(other, ..)| inside(other, key));
         let is_long = KEYS.iter().any(|(other, ..)| inside(key, other));
@@ -196,6 +199,13 @@ fn file(changed: &str, forms: Forms) -> String {
                     "service.fixed.static = \
                      [{{ address = {written}, weight = {weight}, priority = {priority} }}]"
                 ));
+            }
+            // An instance is asked in one way.
+            "service.NAME.health.grpc" => {
+                lines.push(format!("service.fixed.health.grpc = {written}"));
+            }
+            "service.NAME.health.command" => {
+                lines.push(format!("service.asked.health.command = {written}"));
             }
             "service.NAME.static.weight" | "service.NAME.static.priority" => {}
             _ => lines.push(format!("{} = {written}", key.replace("NAME", "shop"))),

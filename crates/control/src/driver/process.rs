@@ -28,7 +28,7 @@ const PAUSE_GROUP: Duration = Duration::from_millis(5);
 const LOOKS_GROUP: u32 = 20;
 /// How long output may still come after the end. Beyond: the rest is not read; somebody outside
 /// of the instance holds the pipe.
-const TIMEOUT_OUTPUT: Duration = Duration::from_millis(500);
+pub(super) const TIMEOUT_OUTPUT: Duration = Duration::from_millis(500);
 /// The exit code of an instance whose end could not be learnt, which only happens when somebody
 /// else in this process waited for it.
 const CODE_UNKNOWN: i32 = -1;
@@ -53,8 +53,8 @@ pub(super) fn start(
 ) -> Result<Process, String> {
     let refused = |why: String| format!("cannot start {id}: {why}");
     let port = shared.ports.borrow_mut().take().map_err(|error| refused(error.to_string()))?;
-    let started = spawn(shared, id, command, port);
-    let (mut child, group) = started.map_err(|error| {
+    let process = started(prepared(shared, id, command, port));
+    let (mut child, group) = process.map_err(|error| {
         shared.ports.borrow_mut().release(port);
         refused(explained(shared, command, &error))
     })?;
@@ -78,13 +78,7 @@ pub(super) async fn attend(shared: Rc<Shared>, id: InstanceId, mut process: Proc
     let (group, pid) = (process.group, process.child.id());
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, process.port));
     shared.send(Event::Started { id: id.clone(), addr, pid }).await;
-    let status = match process.child.wait().await {
-        Ok(status) => to_exit_status(status),
-        Err(error) => {
-            tracing::error!(instance = %id, %error, "lost the exit status of an instance");
-            ExitStatus::Code(CODE_UNKNOWN)
-        }
-    };
+    let status = to_exit_status(&id, process.child.wait().await);
     // Before anything else runs: the leader's pid is free from here on, and it names the group.
     kill_group(&id, group, Signal::KILL);
     shared.live.borrow_mut().insert(id.clone(), Live::Process(None));
@@ -131,6 +125,12 @@ pub(super) fn kill_group(id: &InstanceId, group: Pid, signal: Signal) {
 
 /// Until nothing of the instance is left: neither in its group nor outside of it.
 async fn clear(shared: &Shared, id: &InstanceId, group: Pid) {
+    clear_group(id, group).await;
+    sweep_instance(shared, id).await;
+}
+
+/// Until nothing of a group is left, which was killed already.
+pub(super) async fn clear_group(id: &InstanceId, group: Pid) {
     let gone = async {
         loop {
             for _ in 0..LOOKS_GROUP {
@@ -149,7 +149,6 @@ async fn clear(shared: &Shared, id: &InstanceId, group: Pid) {
     if tokio::time::timeout(TIMEOUT_GROUP, gone).await.is_err() {
         tracing::error!(instance = %id, "processes of an instance did not end on SIGKILL");
     }
-    sweep_instance(shared, id).await;
 }
 
 async fn sweep_instance(shared: &Shared, id: &InstanceId) {
@@ -167,12 +166,14 @@ async fn sweep_instance(shared: &Shared, id: &InstanceId) {
     }
 }
 
-fn spawn(
+/// A command for an instance, as far as all of them are alike: tied to Herder's life, in a group of
+/// its own, and marked as the instance's.
+pub(super) fn prepared(
     shared: &Shared,
     id: &InstanceId,
     command: &Command,
     port: u16,
-) -> io::Result<(Child, Pid)> {
+) -> tokio::process::Command {
     let argv = command.argv.iter().map(|arg| arg.replace("{port}", &port.to_string()));
     let mut argv = argv.collect::<Vec<_>>().into_iter();
     let mut process = match &shared.launcher {
@@ -197,13 +198,18 @@ fn spawn(
     if let Some(dir) = &command.dir {
         process.current_dir(dir);
     }
+    process
+}
+
+/// Starts it.
+pub(super) fn started(mut process: tokio::process::Command) -> io::Result<(Child, Pid)> {
     let child = process.spawn()?;
     let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
     Ok((child, pid.expect("a child that nobody waited for has a pid, which is a positive i32")))
 }
 
 /// Why a process could not be started, and what to do about it.
-fn explained(shared: &Shared, command: &Command, error: &io::Error) -> String {
+pub(super) fn explained(shared: &Shared, command: &Command, error: &io::Error) -> String {
     if let Some(dir) = &command.dir {
         let name = dir.display();
         if !dir.is_dir() {
@@ -230,8 +236,19 @@ fn explained(shared: &Shared, command: &Command, error: &io::Error) -> String {
     format!("{what} ({error})")
 }
 
-fn to_exit_status(status: std::process::ExitStatus) -> ExitStatus {
+/// How a process ended, which was waited for with this outcome.
+pub(super) fn to_exit_status(
+    id: &InstanceId,
+    ended: io::Result<std::process::ExitStatus>,
+) -> ExitStatus {
     use std::os::unix::process::ExitStatusExt;
+    let status = match ended {
+        Ok(status) => status,
+        Err(error) => {
+            tracing::error!(instance = %id, %error, "lost the exit status of a process");
+            return ExitStatus::Code(CODE_UNKNOWN);
+        }
+    };
     match (status.code(), status.signal()) {
         (Some(code), _) => ExitStatus::Code(code),
         (None, Some(signal)) => ExitStatus::Signal(signal),

@@ -1,15 +1,15 @@
-//! Puts the question of a service to one instance: a connection, and what is asked over it.
+//! Opens the connection of a probe, and puts over it what is asked.
 //! It waits as long as it is let: the timeout around it is the prober's.
 
 use std::io::{self, ErrorKind};
 
-use model::{Endpoint, Probe, ProxyProtocolOut, Service};
+use model::{Endpoint, HttpProbe, Probe, ProxyProtocolOut, Service};
 use proxy_protocol::Version;
 use rustix::io::Errno;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::{Ask, http};
+use super::{grpc, http};
 use crate::ProbeOutcome;
 
 /// Bytes of the head of an answer. Beyond: a failure, an answer to a probe is no novel.
@@ -17,27 +17,49 @@ pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How Herder calls itself.
 pub(super) const AGENT: &str = concat!("herder-probe/", env!("CARGO_PKG_VERSION"));
 
-/// Asks over the network.
-pub(crate) struct Wire;
+/// What is asked over a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Question<'a> {
+    /// Nothing: that it stands is the answer.
+    Connect,
+    /// A request.
+    Http(&'a HttpProbe),
+    /// A call of the health service, about the service of this name.
+    Grpc(&'a str),
+}
 
-impl Ask for Wire {
-    async fn ask(&self, endpoint: &Endpoint, service: &Service) -> io::Result<ProbeOutcome> {
-        let addr = endpoint.addr;
-        let mut stream = match TcpStream::connect(addr).await {
-            Ok(stream) => stream,
-            Err(error) if is_ours(&error) => return Err(error),
-            Err(error) => return Ok(ProbeOutcome::Silent(io_text(&error))),
-        };
-        if let Err(error) = introduce(&mut stream, service.proxy_protocol).await {
-            return Ok(ProbeOutcome::Silent(io_text(&error)));
-        }
-        Ok(match &service.health.probe {
-            Probe::Tcp => ProbeOutcome::Pass,
-            Probe::Http(probe) => match http::ask(stream, addr, probe).await {
-                Ok(()) => ProbeOutcome::Pass,
-                Err(why) => ProbeOutcome::Fail(format!("{} {why}", service.health.probe.name())),
-            },
-        })
+/// What the instance answers.
+///
+/// # Errors
+/// When Herder is short of something, such as a file descriptor.
+pub(super) async fn ask(
+    endpoint: &Endpoint,
+    service: &Service,
+    question: Question<'_>,
+) -> io::Result<ProbeOutcome> {
+    let addr = endpoint.addr;
+    let mut stream = match TcpStream::connect(addr).await {
+        Ok(stream) => stream,
+        Err(error) if is_ours(&error) => return Err(error),
+        Err(error) => return Ok(ProbeOutcome::Silent(io_text(&error))),
+    };
+    if let Err(error) = introduce(&mut stream, service.proxy_protocol).await {
+        return Ok(ProbeOutcome::Silent(io_text(&error)));
+    }
+    let health = &service.health;
+    let verdict = match question {
+        Question::Connect => Ok(()),
+        Question::Http(probe) => http::ask(stream, addr, probe).await,
+        Question::Grpc(name) => grpc::ask(stream, addr, name, health.timeout).await,
+    };
+    Ok(outcome(&health.probe, verdict))
+}
+
+/// What an answer means, given what was wrong as the end of a sentence.
+pub(super) fn outcome(probe: &Probe, verdict: Result<(), String>) -> ProbeOutcome {
+    match verdict {
+        Ok(()) => ProbeOutcome::Pass,
+        Err(why) => ProbeOutcome::Fail(format!("{} {why}", probe.name())),
     }
 }
 
@@ -92,7 +114,7 @@ pub(super) fn http_text(error: &hyper::Error) -> String {
 pub(super) mod tests {
     use std::net::SocketAddr;
 
-    use model::{HttpProbe, Source};
+    use model::Source;
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
@@ -110,7 +132,13 @@ pub(super) mod tests {
 
     async fn ask_by(addr: SocketAddr, service: &Service) -> ProbeOutcome {
         let endpoint = Endpoint::new("shop.1".parse().unwrap(), 1, addr, 1);
-        Wire.ask(&endpoint, service).await.unwrap()
+        let question = match &service.health.probe {
+            Probe::Tcp => Question::Connect,
+            Probe::Http(http) => Question::Http(http),
+            Probe::Grpc { service } => Question::Grpc(service),
+            Probe::Command { .. } => panic!("a command is not asked over a connection"),
+        };
+        super::ask(&endpoint, service, question).await.unwrap()
     }
 
     pub(crate) async fn ask(addr: SocketAddr, probe: &Probe) -> ProbeOutcome {

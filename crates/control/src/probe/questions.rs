@@ -1,0 +1,34 @@
+//! Puts the question of a service to one of its instances, in the way that it is to be put.
+//! It judges no answer itself: that is for the kinds of probes to do.
+
+use std::io;
+
+use model::{Endpoint, Probe, Service};
+
+use super::wire::{self, Question};
+use super::{Ask, command};
+use crate::ProbeOutcome;
+use crate::driver::Checks;
+
+/// Asks over the network, or by a command.
+pub(crate) struct Questions {
+    /// Runs the commands.
+    pub(crate) checks: Checks,
+}
+
+impl Ask for Questions {
+    async fn ask(&self, endpoint: &Endpoint, service: &Service) -> io::Result<ProbeOutcome> {
+        let probe = &service.health.probe;
+        let question = match probe {
+            Probe::Tcp => Question::Connect,
+            Probe::Http(http) => Question::Http(http),
+            Probe::Grpc { service } => Question::Grpc(service),
+            Probe::Command { argv } => {
+                let checked = self.checks.run(endpoint, service, argv).await?;
+                let verdict = checked.and_then(|checked| command::judge(&checked));
+                return Ok(wire::outcome(probe, verdict));
+            }
+        };
+        wire::ask(endpoint, service, question).await
+    }
+}
