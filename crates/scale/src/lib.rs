@@ -5,10 +5,12 @@
 mod decide;
 mod decision;
 mod extreme;
+mod forecast;
 mod hpa;
 mod kpa;
 mod look;
 mod memory;
+mod schedule;
 pub mod simulate;
 mod step;
 mod target;
@@ -16,6 +18,8 @@ mod window;
 
 pub use decide::decide;
 pub use decision::{Asked, Decision, Limit, LimitedBy, Signal};
+pub use forecast::{Backtest, Distrust, Forecast, History, Season};
 pub use look::{Bounds, Look, Member};
 pub use memory::Memory;
+pub use schedule::{Floor, Schedule, ScheduleError, floor};
 pub use window::{Sample, Window};

@@ -48,10 +48,10 @@ impl Memory {
         self.desired
     }
 
-    /// Takes a number that somebody else has decided, such as an operator.
+    /// Takes a number that somebody else has decided, such as an operator. A policy that does not
+    /// decide each second says the same as before until its next turn.
     pub fn set(&mut self, desired: u32) {
         self.desired = desired;
-        self.said = None;
     }
 }
 
