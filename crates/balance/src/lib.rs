@@ -5,6 +5,7 @@
 mod affinity;
 pub mod budget;
 mod cost;
+pub mod gradient;
 mod hash;
 mod least_latency;
 mod least_request;

@@ -146,6 +146,14 @@ pub(crate) type BodyMax = OrUnlimited<Size<{ 100 * MIB }, 0, TIB>>;
 pub(crate) type InFlightMax = OrUnlimited<Count<UNLIMITED, 1, 1_000_000>>;
 /// What lies behind all instances, such as a database, only its owner knows.
 pub(crate) type ServiceInFlightMax = OrUnlimited<Count<UNLIMITED, 1, 1_000_000>>;
+/// A process with one thread that computes wants no more.
+pub(crate) type AdaptiveMin = Count<1, 1, 1_000_000>;
+/// More at one instance is a stream of long polls, whose latency says nothing. Never below `min`.
+pub(crate) type AdaptiveMax = Count<1000, 1, 1_000_000>;
+/// Envoy's: less takes chance for a queue, more is one.
+pub(crate) type AdaptiveTolerance = Count<25, 1, 1000>;
+/// Envoy's: what an instance can do changes by the minute, and measuring costs a part of it.
+pub(crate) type AdaptiveRemeasure = Period<M, S, H>;
 /// Bounds the memory of waiting requests to a few megabytes, and outlasts a restart of one instance
 /// at some hundred requests a second.
 pub(crate) type QueueMax = Count<4096, 0, 1_000_000>;

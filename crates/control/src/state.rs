@@ -1,6 +1,7 @@
 //! All that control knows: what is desired, what was observed, what was ordered, and the journal.
 //! Facts only: what follows from them is decided in `plan`, and nothing here does I/O.
 
+mod adapt;
 mod affinity;
 mod backoff;
 mod commit;
@@ -85,6 +86,7 @@ impl State {
         for service in self.services.values_mut() {
             service.pass(now, &mut self.journal);
             service.judge(now, &mut self.journal, &mut self.rng);
+            service.adapt(now, &mut self.rng);
         }
         let taken = self.take(now, event);
         self.settle(now);

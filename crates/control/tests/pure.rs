@@ -7,6 +7,8 @@ mod desire;
 #[path = "pure/rig.rs"]
 mod rig;
 
+#[path = "pure/rules_adaptive.rs"]
+mod rules_adaptive;
 #[path = "pure/rules_configuration.rs"]
 mod rules_configuration;
 #[path = "pure/rules_ejection.rs"]

@@ -3,11 +3,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::live::{Entered, Live};
 use crate::streaks::Streaks;
-use crate::{InstanceId, Latency, Notice, Outcome, Streak, Time, Trial};
+use crate::{InstanceId, Latency, Notice, Outcome, Samples, Streak, Time, Trial};
 
 /// The bit of `load` that says that no new request may begin.
 const CLOSED: u32 = 1 << 31;
@@ -37,6 +37,9 @@ pub struct Endpoint {
     /// See [`Endpoint::share`].
     share: AtomicU32,
     latency: Latency,
+    /// What they took, while its limit is to follow that.
+    samples: Box<Samples>,
+    is_sampled: AtomicBool,
     /// See [`Endpoint::rests_until`]; in milliseconds.
     rests_until: AtomicU64,
     requests: AtomicU64,
@@ -78,6 +81,8 @@ impl Endpoint {
             limit: AtomicU32::new(UNLIMITED),
             share: AtomicU32::new(SHARE_FULL),
             latency: Latency::default(),
+            samples: Box::default(),
+            is_sampled: AtomicBool::new(false),
             rests_until: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
@@ -195,6 +200,12 @@ impl Endpoint {
         &self.latency
     }
 
+    /// How long its answers take, counted from the first call on. One alone takes windows from it.
+    pub fn samples(&self) -> &Samples {
+        self.is_sampled.store(true, Ordering::Relaxed);
+        &self.samples
+    }
+
     /// When it wants to be asked again: it has said so with Retry-After. No request is sent again
     /// to it before.
     pub fn rests_until(&self) -> Time {
@@ -263,6 +274,11 @@ impl InFlight {
     /// [`Notice::Look`] says so to control.
     pub fn observe(&self, outcome: Outcome, now: Time) -> Notice {
         self.endpoint.latency.learn(outcome, now);
+        if self.endpoint.is_sampled.load(Ordering::Relaxed)
+            && let Outcome::Answered(Some(latency)) = outcome
+        {
+            self.endpoint.samples.add(latency, self.endpoint.in_flight());
+        }
         match outcome {
             Outcome::Failed | Outcome::ServerError { .. } => {
                 self.endpoint.failures.fetch_add(1, Ordering::Relaxed);

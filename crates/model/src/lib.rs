@@ -22,6 +22,7 @@ mod report;
 mod retry;
 mod rules;
 mod sample;
+mod samples;
 mod scale;
 mod select;
 mod service;
@@ -41,7 +42,8 @@ pub use health::{BodyPattern, Health, HttpProbe, Probe};
 pub use instance::{IllegalMove, Phase};
 pub use latency::Latency;
 pub use limits::{
-    Codel, Limits, Priority, PriorityFrom, PriorityHeader, QueuePolicy, RateKey, RateLimit,
+    Adaptive, Codel, Limits, Priority, PriorityFrom, PriorityHeader, QueuePolicy, RateKey,
+    RateLimit,
 };
 pub use live::{Line, Live};
 pub use name::{InstanceId, NameError, ServiceName};
@@ -50,6 +52,7 @@ pub use outcome::Outcome;
 pub use report::Report;
 pub use retry::{Hedge, HedgeAfter, Retry, RetryBudget, RetryMethods, RetryOn};
 pub use rules::{Redirect, RedirectStatus, Rules};
+pub use samples::{Samples, Window};
 pub use scale::{
     Autoscale, Hpa, HpaAmount, HpaChange, HpaRules, HpaSelect, Kpa, ScaleMetric, ScaleMode,
     ScalePolicy, ScaleStep, ScaleTarget, Step, StepChange,

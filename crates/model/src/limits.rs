@@ -10,6 +10,23 @@ pub struct Limits {
     pub in_flight_max: u32,
     /// At all instances together; [`crate::UNLIMITED`] for no bound. Beyond: the queue.
     pub service_in_flight_max: u32,
+    /// How a lower bound for each instance is found.
+    pub adaptive: Adaptive,
+}
+
+/// How many requests an instance gets at once, as far as its latency says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adaptive {
+    /// Whether it is found at all.
+    pub is_on: bool,
+    /// Never fewer; at least 1.
+    pub min: u32,
+    /// Never more; at least `min`.
+    pub max: u32,
+    /// By how many percent answers may take longer than without a queue.
+    pub tolerance_percent: u32,
+    /// How often it is measured what answers take without a queue, give or take a fifth.
+    pub remeasure: Duration,
 }
 
 /// Requests that no instance takes now.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use http1::Location;
 
 use crate::{
-    Algorithm, Compression, Drain, Eject, HashOn, Health, HttpPolicy, HttpProbe, Limits, Listener,
-    ListenerLimits, Mode, Networks, Probe, ProxyProtocolIn, ProxyProtocolOut, QueuePolicy,
-    Redirect, RedirectStatus, Restart, Retry, RetryBudget, RetryMethods, RetryOn, Scale, Service,
-    ServiceName, Source, UNLIMITED,
+    Adaptive, Algorithm, Compression, Drain, Eject, HashOn, Health, HttpPolicy, HttpProbe, Limits,
+    Listener, ListenerLimits, Mode, Networks, Probe, ProxyProtocolIn, ProxyProtocolOut,
+    QueuePolicy, Redirect, RedirectStatus, Restart, Retry, RetryBudget, RetryMethods, RetryOn,
+    Scale, Service, ServiceName, Source, UNLIMITED,
 };
 
 /// Longer than any test.
@@ -77,7 +77,14 @@ impl HttpProbe {
 impl Limits {
     /// No bound.
     pub const fn unbounded() -> Self {
-        Self { in_flight_max: UNLIMITED, service_in_flight_max: UNLIMITED }
+        let adaptive = Adaptive {
+            is_on: false,
+            min: 1,
+            max: UNLIMITED,
+            tolerance_percent: 0,
+            remeasure: NEVER,
+        };
+        Self { in_flight_max: UNLIMITED, service_in_flight_max: UNLIMITED, adaptive }
     }
 }
 

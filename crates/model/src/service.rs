@@ -64,6 +64,13 @@ pub struct Service {
     pub rules: Option<Box<Rules>>,
 }
 
+impl Service {
+    /// Whether somebody goes by how long answers take: looking at the clock costs.
+    pub fn measures(&self) -> bool {
+        self.balance.measures() || self.limits.adaptive.is_on
+    }
+}
+
 /// Which requests lead to a service, or to a redirect.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteRule {

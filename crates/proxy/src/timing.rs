@@ -29,7 +29,7 @@ pub(crate) struct Timing {
 impl Timing {
     /// Begins an attempt at `began_at`, if the time of it is wanted.
     pub(crate) fn begin(service: &Service, has_body: impl FnOnce() -> bool) -> Self {
-        let watch = match service.balance.measures() {
+        let watch = match service.measures() {
             false => Watch::Off,
             true if has_body() => Watch::FromBody,
             true => Watch::FromBegin,

@@ -65,6 +65,8 @@ pub struct InstanceGauges {
     pub phase: Phase,
     /// Requests in flight.
     pub in_flight: u32,
+    /// How many may be, if something bounds them.
+    pub in_flight_max: Option<u32>,
     /// Requests begun so far.
     pub requests: u64,
     /// Requests that failed through its fault.
@@ -113,6 +115,9 @@ impl ServiceGauges {
             to.add(&names::INSTANCE_REQUESTS, labels, Value::Count(instance.requests));
             to.add(&names::INSTANCE_FAILURES, labels, Value::Count(instance.failures));
             to.add(&names::INSTANCE_IN_FLIGHT, labels, Value::Level(instance.in_flight.into()));
+            if let Some(most) = instance.in_flight_max {
+                to.add(&names::INSTANCE_LIMIT, labels, Value::Level(most.into()));
+            }
         }
     }
 }

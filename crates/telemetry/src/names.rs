@@ -108,6 +108,8 @@ metrics! {
         "Requests that failed through the fault of the instance.";
     INSTANCE_IN_FLIGHT: Gauge "herder_instance_requests_in_flight" ["service", "instance_id"],
         "Requests in flight at an instance.";
+    INSTANCE_LIMIT: Gauge "herder_instance_requests_in_flight_max" ["service", "instance_id"],
+        "Requests that may be in flight at an instance, where something bounds them.";
     JOURNAL_ENTRIES: Counter "herder_journal_entries_total" ["service", "kind"],
         "Journal entries by kind; the service is empty for those about Herder as a whole.";
     CONNECTIONS_OPEN: Gauge "herder_connections_open" [],

@@ -114,6 +114,7 @@ fn busy() -> (Arc<Registry>, Gauges) {
         id: id.parse().unwrap(),
         phase,
         in_flight: 4,
+        in_flight_max: Some(8),
         requests: 50,
         failures: 6,
         is_ejected: phase == Phase::Ready,

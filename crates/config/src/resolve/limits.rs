@@ -2,17 +2,47 @@
 //! Who counts and who waits is not known here.
 
 use model::{
-    Codel, Limits, PriorityFrom, PriorityHeader, QueuePolicy, RateKey, RateLimit, UNLIMITED,
+    Adaptive, Codel, Limits, PriorityFrom, PriorityHeader, QueuePolicy, RateKey, RateLimit,
+    UNLIMITED,
 };
 
+use crate::defaults;
+use crate::report::Report;
 use crate::schema::limits as written;
 
 /// Resolves `limits`.
-pub(super) fn limits(written: &written::Limits) -> Limits {
+pub(super) fn limits(path: &str, written: &written::Limits, report: &mut Report<'_>) -> Limits {
     Limits {
+        adaptive: adaptive(&format!("{path}.limits.adaptive"), written.adaptive.as_ref(), report),
         in_flight_max: limit(written.in_flight_max.get()),
         service_in_flight_max: limit(written.service_in_flight_max.get()),
     }
+}
+
+fn adaptive(
+    path: &str,
+    written: Option<&written::AdaptiveForm>,
+    report: &mut Report<'_>,
+) -> Adaptive {
+    let (is_on, table) = match written {
+        None => (false, &written::Adaptive::default()),
+        Some(written::AdaptiveForm::Switch(is_on)) => (*is_on, &written::Adaptive::default()),
+        Some(written::AdaptiveForm::Table(table)) => (true, table),
+    };
+    let min = table.min.get();
+    let max = match table.max {
+        Some(max) => max.get(),
+        None => defaults::AdaptiveMax::default().get::<u32>().max(min),
+    };
+    if max < min {
+        report.problem(
+            &[&format!("{path}.max"), &format!("{path}.min")],
+            format!("{max} is less than min ({min})"),
+            "raise max or lower min".to_owned(),
+        );
+    }
+    let tolerance_percent = table.tolerance_percent.get();
+    Adaptive { is_on, min, max, tolerance_percent, remeasure: table.remeasure.get() }
 }
 
 /// Resolves `queue`.

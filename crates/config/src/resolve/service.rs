@@ -60,7 +60,7 @@ pub(super) fn service(
         drain: drain(written.drain.as_ref()),
         restart: restart(&path, written.restart.as_ref(), report),
         http: http(&written.http),
-        limits: limits(&written.limits),
+        limits: limits(&path, &written.limits, report),
         queue: queue(&written.queue),
         retry: retry(&path, &written.retry, report),
         rate_limits: rate_limits(written.rate_limit.as_ref()),

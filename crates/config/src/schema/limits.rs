@@ -18,6 +18,37 @@ pub(crate) struct Limits {
     pub in_flight_max: defaults::InFlightMax,
     /// Requests in flight at all instances together.
     pub service_in_flight_max: defaults::ServiceInFlightMax,
+    /// Whether the bound of each instance is found by what its answers take, below
+    /// `in_flight_max`: `true`, or a table.
+    #[schemars(example = true, extend("default" = false))]
+    pub adaptive: Option<AdaptiveForm>,
+}
+
+/// Adaptive limits, in their two forms.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(crate) enum AdaptiveForm {
+    /// On with what is usual, or off.
+    Switch(bool),
+    /// On, as the table says.
+    Table(Adaptive),
+}
+
+/// How many requests an instance gets at once, found by what its answers take.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Adaptive {
+    /// Never fewer requests in flight at one instance.
+    pub min: defaults::AdaptiveMin,
+    /// Never more. When absent, 1000 or `min`, whichever is more.
+    #[schemars(extend("default" = defaults::AdaptiveMax::default()))]
+    pub max: Option<defaults::AdaptiveMax>,
+    /// By how many percent answers may take longer than they do when none waits for another.
+    pub tolerance_percent: defaults::AdaptiveTolerance,
+    /// How often it is measured what answers take when none waits, by half as many requests for a
+    /// moment; give or take a fifth.
+    pub remeasure: defaults::AdaptiveRemeasure,
 }
 
 /// Requests that no instance takes now, because none is ready or all have as many as they may.

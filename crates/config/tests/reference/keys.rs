@@ -103,6 +103,11 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.http.tcp_keepalive", "'73s'", "'74s'"),
     ("service.NAME.limits.in_flight_max", "41", "42"),
     ("service.NAME.limits.service_in_flight_max", "43", "44"),
+    ("service.NAME.limits.adaptive", "true", "false"),
+    ("service.NAME.limits.adaptive.min", "5", "6"),
+    ("service.NAME.limits.adaptive.max", "55", "56"),
+    ("service.NAME.limits.adaptive.tolerance_percent", "57", "58"),
+    ("service.NAME.limits.adaptive.remeasure", "'59s'", "'61s'"),
     ("service.NAME.rate_limit", "{ rate = '7/m' }", "{ rate = '8/m' }"),
     ("service.NAME.rate_limit.key", "'client'", "'route'"),
     ("service.NAME.rate_limit.rate", "'3/m'", "'4/m'"),
@@ -289,6 +294,7 @@ fn a_default_is_what_absence_means() {
             || path.starts_with("service.shop.rate_limit.")
             || path.starts_with("service.shop.balance.")
             || path.starts_with("service.shop.affinity.")
+            || path.starts_with("service.shop.limits.adaptive.")
             || path.starts_with("service.shop.hedge.")
             || path == "service.shop.health.method"
             || path == "service.shop.health.status"

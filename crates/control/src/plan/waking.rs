@@ -26,7 +26,12 @@ fn service_deadlines(service: &ServiceState, applied_at: Time) -> impl Iterator<
     let forgiven = service.forgiven_at();
     let deadlines = instances.filter_map(|instance| instance_deadline(service, instance));
     let ramped = service.ramped_at(applied_at);
-    deadlines.chain(starts_again).chain(forgiven).chain(service.judged_at()).chain(ramped)
+    deadlines
+        .chain(starts_again)
+        .chain(forgiven)
+        .chain(service.judged_at())
+        .chain(ramped)
+        .chain(service.adapts_at())
 }
 
 /// Each phase waits for one thing at most.

@@ -95,7 +95,7 @@ impl ServiceState {
     /// The one place that tells endpoints how much they get: their share, their limit, and how many
     /// failures in a row are worth a report. Telling them the same again changes nothing.
     fn allow(&self, now: Time) {
-        let Limits { in_flight_max, service_in_flight_max } = self.policy.limits;
+        let Limits { in_flight_max, service_in_flight_max, .. } = self.policy.limits;
         self.live.set_limit(service_in_flight_max);
         let most = self.ready().map(|it| self.ramped(it, now)).max().unwrap_or(SHARE_FULL);
         for instance in self.staying() {
@@ -105,7 +105,7 @@ impl ServiceState {
             endpoint.set_share(share.min(SHARE_FULL));
             endpoint.set_limit(match instance.ejection.admission {
                 Admission::Trial { .. } => 1,
-                _ => ramp_limit(in_flight_max, share),
+                _ => ramp_limit(in_flight_max.min(self.adaptive_limit(instance, now)), share),
             });
             endpoint.set_streak_bounds(self.policy.eject.streak_bounds());
         }

@@ -9,6 +9,7 @@ use model::{Live, Phase, Service, Source, StaticEndpoint, Time};
 
 use crate::Kind;
 use crate::journal::{Journal, span};
+use crate::state::adapt::Adapting;
 use crate::state::backoff::Backoff;
 use crate::state::decision::Decision;
 use crate::state::instance::{Instance, Origin};
@@ -42,6 +43,8 @@ pub(crate) struct ServiceState {
     pub(crate) judged_next: Time,
     /// Ejections so far.
     pub(crate) ejections: u64,
+    /// The limits that follow what answers take.
+    pub(crate) adapting: Adapting,
     /// What the journal says about its pool.
     pub(crate) said: Said,
     /// The next instance gets this number, or a higher one.
@@ -103,6 +106,7 @@ impl ServiceState {
             set_aside: BTreeSet::new(),
             judged_next: Time::default(),
             ejections: 0,
+            adapting: Adapting::default(),
             said: Said::default(),
             number_next: 1,
         }

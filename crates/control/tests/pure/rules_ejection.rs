@@ -34,7 +34,7 @@ const WELL: Outcome = Outcome::Answered(None);
 const ERROR: Outcome = Outcome::ServerError { is_gateway: false };
 
 impl Rig {
-    fn endpoint(&self, instance: &str) -> Arc<Endpoint> {
+    pub(crate) fn endpoint(&self, instance: &str) -> Arc<Endpoint> {
         self.state.endpoint(&id(instance)).unwrap()
     }
 

@@ -312,6 +312,7 @@ mod tests {
             address: None,
             pid: None,
             in_flight: 0,
+            in_flight_max: None,
             requests: 0,
             failures: 0,
             boot_ms: None,

@@ -4,7 +4,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use crate::admin::api::{self, Backoff, Ejection, PhaseWord};
+use crate::admin::api::{self, Backoff, Ejection, Instance, PhaseWord};
 use crate::cli::table::{Align, Cell, Colour, Table};
 use crate::cli::{Failure, Paint};
 use crate::client::Client;
@@ -188,7 +188,7 @@ fn instances(status: &api::Status) -> Option<Table> {
             age(instance.phase_age_ms).into(),
             instance.address.as_deref().unwrap_or("-").into(),
             instance.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()).into(),
-            instance.in_flight.into(),
+            now(instance).into(),
             instance.requests.into(),
             Cell::painted(instance.failures, failed),
         ]);
@@ -207,6 +207,14 @@ fn instances(status: &api::Status) -> Option<Table> {
         }
     }
     Some(table)
+}
+
+/// What is in flight, and of how many that may be.
+fn now(instance: &Instance) -> String {
+    match instance.in_flight_max {
+        Some(most) => format!("{}/{most}", instance.in_flight),
+        None => instance.in_flight.to_string(),
+    }
 }
 
 /// What an ejection is about, and when it may end.
@@ -252,7 +260,7 @@ pub(crate) fn age(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::api::{Instance, Listener, Rollout, Service, Traffic};
+    use crate::admin::api::{Listener, Rollout, Service, Traffic};
 
     fn instance(number: u32, phase: PhaseWord) -> Instance {
         Instance {
@@ -265,6 +273,7 @@ mod tests {
             address: Some("127.0.0.1:20001".to_owned()),
             pid: Some(4_194_304),
             in_flight: 12,
+            in_flight_max: None,
             requests: 12_345_678,
             failures: 0,
             boot_ms: Some(300),

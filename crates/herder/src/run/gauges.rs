@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use control::{AdmissionView, Entry, InstanceView, ServiceView, View};
-use model::{ServiceName, Time};
+use model::{ServiceName, Time, UNLIMITED};
 use telemetry::{InstanceGauges, JournalCount, Recent, Registry, ServiceGauges};
 use tokio::sync::watch;
 
@@ -108,6 +108,7 @@ fn instance(view: &InstanceView) -> InstanceGauges {
         id: view.id.clone(),
         phase: view.phase,
         in_flight: view.in_flight,
+        in_flight_max: Some(view.limit).filter(|&limit| limit < UNLIMITED),
         requests: view.requests,
         failures: view.failures,
         is_ejected: matches!(view.admission, AdmissionView::Ejected { .. }),

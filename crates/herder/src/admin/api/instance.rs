@@ -2,7 +2,7 @@
 //! Conversions only.
 
 use control::{AdmissionView, InstanceView};
-use model::{Phase, SHARE_FULL, Time};
+use model::{Phase, SHARE_FULL, Time, UNLIMITED};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -29,6 +29,9 @@ pub(crate) struct Instance {
     pub(crate) pid: Option<u32>,
     /// Requests in flight.
     pub(crate) in_flight: u32,
+    /// How many may be in flight at once, fixed or found; absent where nothing bounds them.
+    #[serde(default)]
+    pub(crate) in_flight_max: Option<u32>,
     /// Requests so far.
     pub(crate) requests: u64,
     /// Requests that failed through its fault.
@@ -86,6 +89,7 @@ impl Instance {
             address: view.addr.map(|addr| addr.to_string()),
             pid: view.pid,
             in_flight: view.in_flight,
+            in_flight_max: Some(view.limit).filter(|&limit| limit < UNLIMITED),
             requests: view.requests,
             failures: view.failures,
             boot_ms: view.boot.map(ms),
