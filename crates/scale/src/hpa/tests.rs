@@ -227,6 +227,8 @@ fn counts_instances_as_kubernetes_groups_pods() {
     check(cpu, &missing, 3, "down, what is missing uses all: 32 of 50 per cent, times four");
     let missing = [ready(Some(1.0)), ready(Some(1.0)), ready(None), ready(None)];
     check(cpu, &missing, 4, "up, what is missing uses nothing: 50 of 50 per cent");
+    let missing = [ready(Some(0.7)), ready(Some(0.7)), ready(Some(0.7)), ready(None)];
+    check(cpu, &missing, 4, "which is 52 of 50 per cent, and tolerated");
     check(cpu, &[ready(half), ready(half), ready(None)], 3, "as many as there are, of those known");
     check(cpu, &[ready(None), starting(half)], 2, "nothing is known");
 
@@ -301,6 +303,68 @@ fn tolerates_by_direction() {
     (hpa.up.tolerance_permille, hpa.down.tolerance_permille) = (0, 500);
     assert_eq!(World::new(hpa.clone(), 10).with_each(1.01).desired, 11);
     assert_eq!(World::new(hpa.clone(), 10).with_each(0.5).desired, 10);
+    // Whole percents are compared: this is one of one.
+    let mut exact = hpa.clone();
+    exact.metrics = vec![(ScaleMetric::CpuPercent, 70_000)];
+    assert_eq!(World::new(exact, 10).with_each(0.709).desired, 10);
     let decision = World::new(hpa, 10).with_each(0.49);
     assert_eq!((decision.desired, decision.limits), (5, Vec::new()));
+}
+
+/// The figures by which Kubernetes tests its calculator; instances use thousandths of all.
+#[test]
+fn agrees_with_what_kubernetes_expects_of_itself() {
+    use Phase::{Draining, Ready, Starting};
+    type Uses<'a> = &'a [(Phase, Option<u32>)];
+    let check = |metric, target, current: u32, uses: Uses<'_>, expected: u32| {
+        let mut world = World::new(at_once(hpa(metric, target)), current);
+        let member = |&(phase, used): &(Phase, Option<u32>)| {
+            let age_s = if phase == Starting { 60 } else { 3600 };
+            world.member(phase, age_s, age_s, used.map(|used| f64::from(used) / 1000.0))
+        };
+        world.members = uses.iter().map(member).collect();
+        let desired = world.after(15, 0.0).desired;
+        assert_eq!(desired, expected, "{metric:?} {uses:?} of {target} per cent");
+    };
+    let (cpu, memory) = (ScaleMetric::CpuPercent, ScaleMetric::MemoryPercent);
+    let ready = |used| (Ready, Some(used));
+    let young = |used| (Starting, Some(used));
+    let gone = (Draining, None);
+    let unknown = (Ready, None);
+
+    check(cpu, 30, 3, &[ready(300), ready(500), ready(700)], 5);
+    check(cpu, 30, 3, &[young(300), ready(500), ready(700)], 4);
+    check(cpu, 30, 3, &[ready(400), young(500), young(700)], 3);
+    check(cpu, 30, 2, &[ready(500), ready(700), gone, gone], 4);
+    // Of another metric than the processor, what starts counts like the rest.
+    check(memory, 15, 3, &[ready(500), ready(100), young(300)], 6);
+    check(memory, 15, 3, &[young(500), ready(150), young(300)], 7);
+    let five = [100, 300, 500, 250, 250];
+    check(cpu, 50, 5, &five.map(ready), 3);
+    let [a, b, c, d, e] = five;
+    check(cpu, 50, 5, &[ready(a), ready(b), ready(c), young(d), young(e)], 2);
+    let waiting = (Starting, None);
+    check(cpu, 50, 5, &[ready(100), waiting, waiting, waiting, waiting], 1);
+    check(cpu, 100, 3, &[ready(1010), ready(1030), ready(1020)], 3);
+    check(cpu, 100, 4, &[ready(400), ready(95), unknown, unknown], 3);
+    check(cpu, 100, 2, &[ready(1000), unknown], 2);
+    check(cpu, 100, 2, &[ready(1900), unknown], 2);
+    check(cpu, 100, 2, &[ready(600), unknown], 2);
+    check(cpu, 50, 3, &[young(100), ready(450), unknown], 3);
+    check(cpu, 50, 3, &[young(100), ready(2000), unknown], 4);
+    check(cpu, 50, 4, &[young(100), ready(100), ready(100), unknown], 3);
+    // While they are replaced there is one more than desired, and nothing known of it.
+    check(cpu, 50, 2, &[ready(100), ready(100), unknown], 2);
+
+    let check = |target_permille, current: u32, all: f64, expected: u32| {
+        let hpa = Hpa::as_in_kubernetes(vec![(ScaleMetric::Concurrency, target_permille)]);
+        let desired = World::new(at_once(hpa), current).after(15, all).desired;
+        assert_eq!(desired, expected, "{all} at {target_permille} thousandths each");
+    };
+    check(2150, 3, 8.6, 4);
+    check(5000, 3, 20.0, 4);
+    check(2000, 5, 6.0, 3);
+    check(2867, 5, 8.6, 3);
+    check(5000, 4, 20.166, 4);
+    check(2900, 3, 8.6, 3);
 }

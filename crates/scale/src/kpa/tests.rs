@@ -48,6 +48,20 @@ impl World {
         decide(&self.autoscale, &mut self.memory, &look)
     }
 
+    /// The number when the means of the stable and of the panic window are these.
+    fn with_means(&mut self, s: u64, stable: f64, panic: f64) -> u32 {
+        self.window = Window::of(&self.autoscale);
+        let before = (60.0 * stable - 6.0 * panic) / 54.0;
+        for n in 0..60 {
+            self.window.push(Sample {
+                at: at(s - 59 + n),
+                in_flight: if n < 54 { before } else { panic },
+                ..Sample::default()
+            });
+        }
+        self.decide(s).desired
+    }
+
     fn after(&mut self, s: u64, in_flight: f64) -> u32 {
         self.sample(s, in_flight);
         self.decide(s).desired
@@ -123,6 +137,14 @@ fn begins_in_panic() {
 }
 
 #[test]
+fn a_panic_knows_nothing_of_the_one_before() {
+    let mut world = World::new(ten_each(), 1);
+    assert_eq!(world.with_means(100, 50.0, 100.0), 10);
+    assert_eq!(world.with_means(162, 5.0, 5.0), 1);
+    assert_eq!(world.with_means(164, 10.0, 20.0), 2);
+}
+
+#[test]
 fn grows_by_one_at_least() {
     // The example in its source: 3 are needed, 2 are ready, and a rate of 1.1 makes that 2.2.
     let kpa = Kpa { scale_up_rate_max_permille: 1100, ..ten_each() };
@@ -178,4 +200,72 @@ fn does_nothing_without_data() {
     let mut world = World::new(ten_each(), 4);
     let decision = world.decide(1);
     assert_eq!((decision.desired, decision.asked[0].wants), (4, None));
+}
+
+/// The figures by which Knative tests its autoscaler.
+#[test]
+fn agrees_with_what_knative_expects_of_itself() {
+    let by_tens = |target: u64| Kpa {
+        target_permille: target * 1000,
+        scale_up_rate_max_permille: 10_000,
+        scale_down_rate_max_permille: 10_000,
+        ..ten_each()
+    };
+    let check = |kpa: Kpa, ready: usize, (stable, panic): (f64, f64), expected: u32| {
+        let mut world = World::new(kpa.clone(), 1);
+        world.ready = ready;
+        assert_eq!(world.with_means(100, stable, panic), expected, "{stable}, {panic} of {ready}");
+    };
+    check(by_tens(10), 1, (50.0, 10.0), 5);
+    check(by_tens(10), 1, (100.0, 10.0), 10);
+    check(by_tens(181), 1, (21.0, 26.0), 1);
+    check(by_tens(10), 1, (50.0, 49.0), 5);
+    check(by_tens(10), 5, (50.0, 50.0), 5);
+    check(by_tens(10), 8, (100.0, 100.0), 10);
+    check(by_tens(10), 1, (50.0, 100.0), 10);
+    check(by_tens(10), 1, (1000.0, 1001.0), 10);
+    check(by_tens(10), 10, (1000.0, 1001.0), 100);
+    check(by_tens(10), 100, (1.0, 1.0), 10);
+    check(by_tens(10), 10, (1.0, 1.0), 1);
+    check(by_tens(10), 1, (1.0, 0.0), 1);
+    check(by_tens(10), 1, (0.0, 0.0), 0);
+    check(by_tens(1), 6, (36.0, 36.0), 36);
+    check(Kpa { scale_up_rate_max_permille: 1100, ..by_tens(1) }, 2, (3.0, 3.1), 3);
+    check(Kpa { scale_down_rate_max_permille: 1100, ..by_tens(10) }, 100, (1.0, 1.0), 90);
+    check(Kpa { activation_scale: 2, ..by_tens(10) }, 1, (0.0, 0.0), 0);
+    check(Kpa { activation_scale: 2, ..by_tens(10) }, 1, (1.0, 0.0), 2);
+
+    // One service after another: when, how many are ready, the two means, and the number.
+    let check = |kpa: Kpa, moments: &[(u64, usize, f64, f64, u32)]| {
+        let mut world = World::new(kpa, 1);
+        for &(s, ready, stable, panic, expected) in moments {
+            world.ready = ready;
+            assert_eq!(world.with_means(100 + s, stable, panic), expected, "second {s}");
+        }
+    };
+    let slow = [(0, 10, 11.0, 25.0, 25), (30, 40, 30.0, 41.0, 41), (62, 55, 50.0, 56.0, 50)];
+    check(by_tens(1), &slow);
+    check(by_tens(1), &[(0, 10, 11.0, 25.0, 25), (30, 40, 30.0, 80.0, 80)]);
+    let panics = [
+        (0, 1, 100.0, 100.0, 10),
+        (2, 10, 100.0, 1000.0, 100),
+        (32, 10, 1.0, 1.0, 100),
+        (63, 10, 1.0, 1.0, 1),
+    ];
+    check(by_tens(10), &panics);
+    let delayed = Kpa {
+        scale_down_delay: Duration::from_secs(300),
+        panic_threshold_percent: 10_000,
+        ..by_tens(10)
+    };
+    let simple = [(2, 0, 40.0, 40.0, 4), (300, 0, 0.0, 0.0, 4), (302, 0, 0.0, 0.0, 0)];
+    check(delayed.clone(), &simple);
+    let gradual = [
+        (540, 0, 40.0, 40.0, 4),
+        (600, 0, 30.0, 30.0, 4),
+        (660, 0, 0.0, 0.0, 4),
+        (840, 0, 0.0, 0.0, 3),
+        (900, 0, 0.0, 0.0, 0),
+    ];
+    check(delayed, &gradual);
 }
