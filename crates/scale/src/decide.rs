@@ -15,7 +15,12 @@ use crate::{hpa, kpa, step, target};
 pub fn decide(autoscale: &Autoscale, memory: &mut Memory, look: &Look<'_>) -> Decision {
     let was = memory.desired;
     let mut decision = propose(autoscale, memory, look);
+    let proposed = decision.desired;
     hold(&mut decision, look);
+    if decision.desired != proposed && memory.said.is_some() {
+        // What was held is not made up for before the policy decides again: it counted on now.
+        memory.said = Some(decision.clone());
+    }
     bound(&mut decision, look.bounds);
     sleep(autoscale, memory, look, &mut decision);
     memory.of_policy.settle(look.now, was, decision.desired);

@@ -41,8 +41,14 @@ impl World {
 
     /// The next decision after so many seconds with so many requests in flight.
     fn after(&mut self, s: u64, in_flight: f64) -> Decision {
+        let at = self.now + Duration::from_secs(s);
+        self.window.push(Sample { at, in_flight, ..Sample::default() });
+        self.blind_after(s)
+    }
+
+    /// The next decision after so many seconds of which nothing is known.
+    fn blind_after(&mut self, s: u64) -> Decision {
         self.now = self.now + Duration::from_secs(s);
-        self.window.push(Sample { at: self.now, in_flight, ..Sample::default() });
         let look = Look {
             now: self.now,
             window: &self.window,
@@ -179,6 +185,17 @@ fn decides_once_in_a_sync_period() {
     assert_eq!(world.after(1, 100.0).desired, 10);
     world.memory.set(7);
     assert_eq!(world.after(14, 100.0).desired, 10, "what it said holds");
+}
+
+#[test]
+fn what_was_held_is_not_made_up_for_before_the_next_sync() {
+    let mut world = World::new(at_once(by_wish()), 10);
+    assert_eq!(world.after(1, 10.0).desired, 10);
+    assert_eq!(world.after(5, 4.0).desired, 10);
+    let held = world.blind_after(10);
+    assert_eq!((held.desired, held.limited_by()), (10, Some(LimitedBy::Missing)));
+    assert_eq!(world.after(1, 4.0).desired, 10);
+    assert_eq!(world.after(14, 4.0).desired, 4);
 }
 
 #[test]
