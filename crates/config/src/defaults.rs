@@ -68,6 +68,38 @@ pub(crate) type ScaleMin = Count<1, 1, 1000>;
 pub(crate) type ScaleMinRun = Count<2, 1, 1000>;
 /// Room to scale, without surprising the machine. Never below `min`.
 pub(crate) type ScaleMax = Count<8, 1, 1000>;
+/// Off: the first request after a sleep waits for a start.
+pub(crate) type ScaleIdleAfter = OrOff<Period<UNLIMITED, S, { 168 * H }>>;
+/// Knative's and the clouds': a third of room for what comes while another one starts.
+pub(crate) type ScaleUtilisation = Count<70, 1, 100>;
+/// What an instance serves at once, its owner knows, or it shows.
+pub(crate) type ScaleConcurrency = Count<10, 1, 100_000>;
+/// As above.
+pub(crate) type ScaleCpu = Count<70, 1, 100_000>;
+/// Garbage collectors fill what they get; beyond four fifths it is demand.
+pub(crate) type ScaleMemory = Count<80, 1, 100>;
+/// What an instance answers, only a load test tells.
+pub(crate) type ScaleRequests = Count<100, 1, 10_000_000>;
+/// What clients may notice, only the owner knows.
+pub(crate) type ScaleLatency = Period<500, 1, H>;
+/// None: what is needed is needed.
+pub(crate) type ScaleToleranceUp = Count<0, 0, 1000>;
+/// Kubernetes' tenth: below it a stop is not worth the start that may follow.
+pub(crate) type ScaleToleranceDown = Count<10, 0, 99>;
+/// A load ten times as high is met at once.
+pub(crate) type ScaleUpPercent = Count<900, 1, 100_000>;
+/// So that one instance may become eleven.
+pub(crate) type ScaleUpCount = Count<10, 1, 1000>;
+/// Kubernetes' period.
+pub(crate) type ScaleUpPeriod = Period<{ 15 * S }, S, H>;
+/// So that one ready instance may become twenty.
+pub(crate) type ScaleStarting = Count<95, 0, 99>;
+/// Longer than a lull between two waves, shorter than a coffee break.
+pub(crate) type ScaleDownWindow = Period<{ 2 * M }, 0, { 24 * H }>;
+/// As long again: most of what is too much is gone within three.
+pub(crate) type ScaleHalfLife = Period<M, 1, { 24 * H }>;
+/// As long as a request may wait by default.
+pub(crate) type ScaleBacklog = Period<{ 10 * S }, S, H>;
 /// All addresses alike.
 pub(crate) type Weight = Count<1, 1, 1000>;
 /// All addresses alike.

@@ -11,6 +11,7 @@ mod health;
 mod limits;
 mod retry;
 mod rules;
+mod scale;
 mod service;
 
 use std::num::{NonZeroU32, NonZeroUsize};

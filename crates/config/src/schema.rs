@@ -14,6 +14,7 @@ pub(crate) mod location;
 pub(crate) mod number;
 pub(crate) mod retry;
 pub(crate) mod rules;
+pub(crate) mod scale;
 pub(crate) mod service;
 pub(crate) mod text;
 

@@ -25,14 +25,13 @@ pub(crate) struct Advice {
 }
 
 /// Keys of versions to come: where, which, what it stands for here if anything, what to do.
-const LATER: [(&str, &str, Option<&str>, &str); 9] = [
+const LATER: [(&str, &str, Option<&str>, &str); 8] = [
     ("service.*", "image", Some("run"), "use `run` or `static`"),
     ("service.*", "docker", Some("run"), "use `run` or `static`"),
     ("service.*", "swarm", Some("run"), "use `run` or `static`"),
     ("service.*", "kubernetes", Some("run"), "use `run` or `static`"),
     ("service.*", "state", None, "remove it, and name your own store in `env`"),
     ("service.*", "tls", None, "remove it"),
-    ("service.*.scale", "target", None, "remove it, and set `min` and `max`"),
     ("listener.*", "tls", None, "remove it, and end TLS in front of Herder"),
     ("", "state", None, "remove it, and name your own store in a service's `env`"),
 ];
@@ -59,7 +58,7 @@ const WORDS_MEANT: [(&str, &str, &[&str]); 5] = [
 ];
 
 /// What other programs call our keys: where, what we call it, what others do.
-const MEANT: [(&str, &str, &[&str]); 37] = [
+const MEANT: [(&str, &str, &[&str]); 39] = [
     ("", "service", &["services", "backend", "backends", "app", "apps", "upstream", "cluster"]),
     ("", "listener", &["listeners", "frontend", "entrypoint", "entrypoints", "server", "http"]),
     ("", "workers", &["threads", "worker_threads", "worker_processes", "nbthread"]),
@@ -100,6 +99,8 @@ const MEANT: [(&str, &str, &[&str]); 37] = [
     ("service.*.queue", "max", &["length", "depth", "size", "waiting_max", "maxqueue"]),
     ("service.*.queue", "timeout", &["timeout_wait", "timeout_queue", "max_wait"]),
     ("service.*.limits", "in_flight_max", &["maxconn", "max_conns", "max_requests", "in_flight"]),
+    ("service.*.scale.target", "concurrency", &["in_flight", "target_concurrency", "threads"]),
+    ("service.*.scale", "policy", &["autoscale", "type", "strategy"]),
     ("service.*.static", "address", &["addr", "host", "url", "bind"]),
 ];
 

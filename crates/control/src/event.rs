@@ -69,6 +69,11 @@ pub enum Order {
         /// How many.
         count: u32,
     },
+    /// Let the number follow demand again, after an order to run a certain number.
+    Autoscale {
+        /// Of which service.
+        service: ServiceName,
+    },
     /// Replace one instance: a new one is started first, then this one drains and stops.
     Drain {
         /// Which.

@@ -25,5 +25,6 @@ pub use journal::Journal;
 pub use run::{Parts, Running, spawn};
 pub use state::{Settings, State};
 pub use view::{
-    AdmissionView, BackoffView, Entry, InstanceView, Kind, RolloutView, ServiceView, View,
+    AdmissionView, BackoffView, Entry, InstanceView, Kind, RolloutView, ScalingView, ServiceView,
+    View,
 };

@@ -3,6 +3,7 @@
 
 mod adapt;
 mod affinity;
+mod autoscaler;
 mod backoff;
 mod commit;
 mod configuration;
@@ -87,6 +88,7 @@ impl State {
             service.pass(now, &mut self.journal);
             service.judge(now, &mut self.journal, &mut self.rng);
             service.adapt(now, &mut self.rng);
+            service.autoscale(now, &mut self.journal);
         }
         let taken = self.take(now, event);
         self.settle(now);

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use model::{Algorithm, InstanceId, Phase, ServiceName, Time};
+use model::{Algorithm, InstanceId, Phase, ScaleMode, ServiceName, Time};
 
 /// Everything worth seeing as of one moment.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct ServiceView {
     pub balance: Algorithm,
     /// How clients stay with instances, if they do.
     pub affinity: Option<String>,
+    /// What its number of instances follows, if anything.
+    pub scaling: Option<ScalingView>,
     /// Counts up with every change that replaces instances.
     pub generation: u64,
     /// Requests that wait for an endpoint.
@@ -54,6 +56,27 @@ pub struct ServiceView {
     pub ejections: u64,
     /// By number; those that are gone are left out.
     pub instances: Vec<InstanceView>,
+}
+
+/// What the number of instances of a service follows.
+#[derive(Clone, Debug)]
+pub struct ScalingView {
+    /// The policy, as in the configuration.
+    pub policy: &'static str,
+    /// Whether its decisions are obeyed.
+    pub mode: ScaleMode,
+    /// An operator ordered a number, which holds until further notice.
+    pub is_overruled: bool,
+    /// After how long without demand the service sleeps, if it does.
+    pub idle_after: Option<Duration>,
+    /// What nine of ten starts took less than. None: there was no start yet.
+    pub start_up: Option<Duration>,
+    /// Instances that are ready.
+    pub ready: u32,
+    /// Instances that are starting.
+    pub starting: u32,
+    /// The last decision, and when it was made. None: it has not seen enough yet.
+    pub decision: Option<(Time, scale::Decision)>,
 }
 
 /// Instances are being replaced by those of a new generation.

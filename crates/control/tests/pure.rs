@@ -9,6 +9,8 @@ mod rig;
 
 #[path = "pure/rules_adaptive.rs"]
 mod rules_adaptive;
+#[path = "pure/rules_autoscale.rs"]
+mod rules_autoscale;
 #[path = "pure/rules_configuration.rs"]
 mod rules_configuration;
 #[path = "pure/rules_ejection.rs"]

@@ -3,6 +3,7 @@
 
 mod check;
 mod exit;
+mod explain;
 mod foreground;
 mod journal;
 mod order;
@@ -58,6 +59,9 @@ enum Command {
     /// Show what happened, and why
     #[command(after_help = journal::EXAMPLE)]
     Journal(journal::Journal),
+    /// Say why a service has so many instances, or why an instance is where it is
+    #[command(after_help = explain::EXAMPLE)]
+    Explain(explain::Explain),
     /// Set how many instances a service has, within its min and max
     #[command(after_help = order::SCALE_EXAMPLE)]
     Scale(order::Scale),
@@ -124,6 +128,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Schema => check::schema(),
         Command::Status(status) => block_on(status::show(&status, &client())),
         Command::Journal(journal) => block_on(journal::show(&journal, &client())),
+        Command::Explain(explain) => block_on(explain::show(&explain, &client())),
         Command::Scale(scale) => block_on(order::scale(&scale, &client())),
         Command::Drain(drain) => block_on(order::drain(&drain, &client())),
         Command::Restart(restart) => block_on(order::restart(&restart, &client())),

@@ -34,6 +34,7 @@ async fn every_subcommand_has_help_with_an_example() {
         "schema",
         "status",
         "journal",
+        "explain",
         "scale",
         "drain",
         "restart",

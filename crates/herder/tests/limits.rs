@@ -166,7 +166,8 @@ async fn who_comes_too_often_is_told_when_to_come_again() {
 async fn those_who_wait_outlast_a_restart_and_an_outage_and_no_instance_has_too_many() {
     let config = format!(
         "listener.web.bind = '127.0.0.1:0'\n[service.shop]\n\
-         run = ['python3', '{}']\nhealth = '/healthz'\nroute = '/'\nscale.min = 2\n\
+         run = ['python3', '{}']\nhealth = '/healthz'\nroute = '/'\n\
+         scale = {{ min = 2, policy = 'fixed' }}\n\
          limits.in_flight_max = 2\nqueue = {{ target = 'off', timeout = '1m' }}\n\
          restart.backoff_min = '10ms'\n",
         example("python/plain.py").display()

@@ -28,6 +28,8 @@ pub struct Live {
     waiting: AtomicU32,
     /// Those among them that take any endpoint, and so have a place in line.
     in_line: AtomicU32,
+    /// Requests that wanted an endpoint and did not get one.
+    turned_away: AtomicU64,
     /// Requests in flight at all endpoints, while there is a limit.
     in_flight: AtomicU32,
     /// See [`Live::set_limit`].
@@ -57,6 +59,7 @@ impl Default for Live {
             slow_samples: AtomicU32::default(),
             waiting: AtomicU32::default(),
             in_line: AtomicU32::default(),
+            turned_away: AtomicU64::default(),
             in_flight: AtomicU32::default(),
             limit: AtomicU32::new(UNLIMITED),
             line: Mutex::default(),
@@ -110,6 +113,16 @@ impl Live {
     pub fn count_waiting(&self, waiting: u32, in_line: u32) {
         self.in_line.store(in_line, Ordering::SeqCst);
         self.waiting.store(waiting, Ordering::SeqCst);
+    }
+
+    /// Counts a request that has waited for nothing, or was not let into the queue.
+    pub fn turn_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests that wanted an endpoint and did not get one, so far: they are demand too.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away.load(Ordering::Relaxed)
     }
 
     /// How many requests may be in flight at all endpoints together from now on, [`UNLIMITED`] for

@@ -7,10 +7,10 @@ use std::time::Duration;
 use http1::Location;
 
 use crate::{
-    Adaptive, Algorithm, Compression, Drain, Eject, HashOn, Health, HttpPolicy, HttpProbe, Limits,
-    Listener, ListenerLimits, Mode, Networks, Probe, ProxyProtocolIn, ProxyProtocolOut,
-    QueuePolicy, Redirect, RedirectStatus, Restart, Retry, RetryBudget, RetryMethods, RetryOn,
-    Scale, Service, ServiceName, Source, UNLIMITED,
+    Adaptive, Algorithm, Autoscale, Compression, Drain, Eject, HashOn, Health, HttpPolicy,
+    HttpProbe, Limits, Listener, ListenerLimits, Mode, Networks, Probe, ProxyProtocolIn,
+    ProxyProtocolOut, QueuePolicy, Redirect, RedirectStatus, Restart, Retry, RetryBudget,
+    RetryMethods, RetryOn, Scale, Service, ServiceName, Source, UNLIMITED,
 };
 
 /// Longer than any test.
@@ -41,6 +41,7 @@ impl Service {
             hash_on: HashOn::Client,
             affinity: None,
             scale: Scale { min: 1, max: 1 },
+            autoscale: Autoscale::fixed(),
             drain: Drain { timeout_drain: NEVER, timeout_grace: NEVER },
             restart: Restart {
                 backoff_min: Duration::from_secs(1),

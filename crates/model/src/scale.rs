@@ -15,6 +15,18 @@ pub struct Autoscale {
     pub idle_after: Option<Duration>,
 }
 
+impl Autoscale {
+    /// None: the number is `min`, or what an operator orders.
+    pub const fn fixed() -> Self {
+        Self { policy: ScalePolicy::Fixed, mode: ScaleMode::Act, idle_after: None }
+    }
+
+    /// Whether anything is to be measured for it.
+    pub fn is_fixed(&self) -> bool {
+        self.policy == ScalePolicy::Fixed
+    }
+}
+
 /// What becomes of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScaleMode {

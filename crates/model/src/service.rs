@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{
-    Affinity, Algorithm, Compression, Eject, HashOn, Health, Hedge, Limits, Mode, ProxyProtocolOut,
-    QueuePolicy, RateLimit, Retry, Rules, ServiceName,
+    Affinity, Algorithm, Autoscale, Compression, Eject, HashOn, Health, Hedge, Limits, Mode,
+    ProxyProtocolOut, QueuePolicy, RateLimit, Retry, Rules, ServiceName,
 };
 
 /// A named set of interchangeable instances, and its policies.
@@ -42,6 +42,8 @@ pub struct Service {
     pub affinity: Option<Affinity>,
     /// How many instances.
     pub scale: Scale,
+    /// How the number follows demand, between these bounds.
+    pub autoscale: Autoscale,
     /// How an instance is stopped.
     pub drain: Drain,
     /// How an instance that ended is replaced.

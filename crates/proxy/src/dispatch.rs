@@ -120,6 +120,9 @@ where
     // Apart, so that the waiting of a few does not make every connection larger.
     let found = Box::pin(wait(client, worker, place, tries)).await;
     record.waited += since.elapsed();
+    if found.is_err() {
+        place.pool().live.turn_away();
+    }
     let (newer, begun) = found?;
     *place = newer;
     Ok(begun)

@@ -1,12 +1,24 @@
 //! From a look at a service to a number of instances: the policy proposes, then the limits that
 //! hold for every policy are applied, each with its name. It starts and stops nothing.
 
-use model::{Autoscale, Phase, ScalePolicy};
+use std::time::Duration;
+
+use model::{Autoscale, ScalePolicy};
 
 use crate::decision::{Decision, LimitedBy};
 use crate::look::{Bounds, Look};
 use crate::memory::{Memory, OfPolicy};
 use crate::{hpa, kpa, step, target};
+
+/// How far back a policy looks at samples.
+pub fn span(autoscale: &Autoscale) -> Duration {
+    match &autoscale.policy {
+        ScalePolicy::Fixed => Duration::ZERO,
+        ScalePolicy::Target(_) | ScalePolicy::Hpa(_) => target::SLOW,
+        ScalePolicy::Kpa(policy) => policy.stable_window,
+        ScalePolicy::Step(policy) => policy.window,
+    }
+}
 
 /// Decides, and remembers.
 ///
@@ -83,23 +95,20 @@ fn bound(decision: &mut Decision, bounds: Bounds) {
     }
 }
 
-/// None at all while nobody wants anything, if the service may sleep.
+/// None at all while nobody wants anything, if the service may sleep; it wakes up for a request
+/// that waits, and for a floor.
 fn sleep(autoscale: &Autoscale, memory: &mut Memory, look: &Look<'_>, decision: &mut Decision) {
     let newest = look.window.last(look.now, look.now.since(memory.busy_at)).next();
-    let in_flight: u32 = look.members.iter().map(|member| member.in_flight).sum();
-    let is_busy = in_flight > 0
-        || look.is_blind()
+    let in_flight = look.members.iter().any(|member| member.in_flight > 0);
+    let is_busy = in_flight
+        || (look.is_blind() && decision.was > 0)
         || newest.is_some_and(|sample| sample.arrivals > 0.0 || sample.queued > 0.0);
     if is_busy {
         memory.busy_at = look.now;
     }
     let Some(idle_after) = autoscale.idle_after else { return };
-    let sleeps = look.now.since(memory.busy_at) >= idle_after;
+    let sleeps = !is_busy && (decision.was == 0 || look.now.since(memory.busy_at) >= idle_after);
     if sleeps && look.bounds.floor == 0 && !look.is_rolling_out {
         decision.limit(LimitedBy::Idle, 0);
-    } else if decision.desired == 0 {
-        // Asleep until there is a reason, or on the way there.
-        let wakes = is_busy || look.count(Phase::Ready) > 0 || look.bounds.floor > 0;
-        decision.limit(LimitedBy::Min, u32::from(wakes));
     }
 }

@@ -15,8 +15,9 @@ pub mod simulate;
 mod step;
 mod target;
 mod window;
+mod words;
 
-pub use decide::decide;
+pub use decide::{decide, span};
 pub use decision::{Asked, Decision, Limit, LimitedBy, Signal};
 pub use forecast::{Backtest, Distrust, Forecast, History, Season};
 pub use look::{Bounds, Look, Member};

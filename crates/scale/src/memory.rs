@@ -48,9 +48,16 @@ impl Memory {
         self.desired
     }
 
-    /// Takes a number that somebody else has decided, such as an operator. A policy that does not
-    /// decide each second says the same as before until its next turn.
+    /// Takes a number that somebody else has decided, such as an operator; it stays until the
+    /// policy's next turn.
     pub fn set(&mut self, desired: u32) {
+        self.desired = desired;
+        self.said = None;
+    }
+
+    /// The last decision was not obeyed, and there are still so many. A policy that does not decide
+    /// each second says the same as before until its next turn.
+    pub fn was_unheeded(&mut self, desired: u32) {
         self.desired = desired;
     }
 }

@@ -33,6 +33,8 @@ pub(crate) enum Value {
     Size(usize),
     /// Of a gauge that numbers versions.
     Version(u64),
+    /// Of a gauge that need not be whole.
+    Number(f64),
     /// Of a gauge in seconds.
     Seconds(f64),
     /// Of a histogram.
@@ -103,7 +105,7 @@ fn encode_value(series: &mut MetricEncoder<'_>, value: &Value) -> fmt::Result {
         Value::Level(level) => series.encode_gauge(level),
         Value::Size(size) => series.encode_gauge(size),
         Value::Version(version) => series.encode_gauge(version),
-        Value::Seconds(seconds) => series.encode_gauge(seconds),
+        Value::Seconds(number) | Value::Number(number) => series.encode_gauge(number),
         Value::Timings(sum) => {
             series.encode_histogram::<NoLabelSet>(sum.sum_s(), sum.count(), &sum.buckets(), None)
         }

@@ -47,6 +47,8 @@ pub struct ServiceGauges {
     pub min: u32,
     /// Never more.
     pub max: u32,
+    /// What its autoscaler says, if it has one that has decided.
+    pub scaling: Option<ScalingGauges>,
     /// Ejections so far.
     pub ejections: u64,
     /// Whether requests go to instances that are ejected or fail their probes.
@@ -54,6 +56,15 @@ pub struct ServiceGauges {
     /// Its instances. Those that are gone are left out of the metrics, so that the number of
     /// series is bounded by the number of instances that exist.
     pub instances: Vec<InstanceGauges>,
+}
+
+/// What an autoscaler says.
+#[derive(Clone, Debug)]
+pub struct ScalingGauges {
+    /// How many instances each signal asks for.
+    pub wanted: Vec<(&'static str, f64)>,
+    /// What changed the number last, if anything did.
+    pub limited_by: Option<&'static str>,
 }
 
 /// One instance.
@@ -100,6 +111,14 @@ impl ServiceGauges {
         to.add(&names::INSTANCES_DESIRED, &[name], Value::Level(self.desired.into()));
         to.add(&names::INSTANCES_MIN, &[name], Value::Level(self.min.into()));
         to.add(&names::INSTANCES_MAX, &[name], Value::Level(self.max.into()));
+        if let Some(scaling) = &self.scaling {
+            for (signal, wanted) in &scaling.wanted {
+                to.add(&names::INSTANCES_WANTED, &[name, signal], Value::Number(*wanted));
+            }
+            if let Some(by) = scaling.limited_by {
+                to.add(&names::SCALE_LIMITED, &[name, by], Value::Level(1));
+            }
+        }
         let alive = || self.instances.iter().filter(|instance| instance.phase != Phase::Gone);
         for phase in Phase::ALL.into_iter().filter(|&phase| phase != Phase::Gone) {
             let count = alive().filter(|instance| instance.phase == phase).count();

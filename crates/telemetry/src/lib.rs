@@ -23,7 +23,7 @@ pub use access::{
 };
 pub use exposition::CONTENT_TYPE;
 pub use format::Format;
-pub use gauges::{Gauges, InstanceGauges, JournalCount, ServiceGauges};
+pub use gauges::{Gauges, InstanceGauges, JournalCount, ScalingGauges, ServiceGauges};
 pub use log::{FILTER_ENV, LogError, init, init_screen};
 pub use process::{ProcessSeries, ProcessShard};
 pub use recent::Recent;

@@ -90,6 +90,10 @@ metrics! {
         "Requests sent over a connection to an instance that was already open.";
     INSTANCES: Gauge "herder_instances" ["service", "phase"],
         "Instances by phase.";
+    INSTANCES_WANTED: Gauge "herder_instances_wanted" ["service", "signal"],
+        "How many instances a signal of the autoscaler asks for, not rounded.";
+    SCALE_LIMITED: Gauge "herder_scale_limited" ["service", "by"],
+        "What had the last word on the number of instances: 1 for the limit that changed it last.";
     INSTANCES_DESIRED: Gauge "herder_instances_desired" ["service"],
         "How many instances are wanted now.";
     INSTANCES_MIN: Gauge "herder_instances_min" ["service"],

@@ -11,7 +11,7 @@ use model::{Phase, Time};
 use telemetry::names::{self, Kind};
 use telemetry::{
     BOUNDS_NS, Gauges, InstanceGauges, JournalCount, Lost, Registry, SERVICES_MAX, Sample,
-    ServiceGauges,
+    ScalingGauges, ServiceGauges,
 };
 
 const DOC: &str = include_str!("../../../docs/metrics.md");
@@ -124,6 +124,10 @@ fn busy() -> (Arc<Registry>, Gauges) {
         desired: 3,
         min: 2,
         max: 8,
+        scaling: Some(ScalingGauges {
+            wanted: vec![("arrivals", 2.9), ("backlog", 0.5)],
+            limited_by: Some("rate"),
+        }),
         ejections: 7,
         in_panic: true,
         instances: vec![

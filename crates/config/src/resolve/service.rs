@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use model::{
-    Command, Drain, HttpPolicy, Mode, ProxyProtocolOut, Restart, RouteRule, Scale, Service,
-    ServiceName, Source, StaticEndpoint,
+    Command, Drain, HttpPolicy, Mode, ProxyProtocolOut, Restart, RouteRule, Service, ServiceName,
+    Source, StaticEndpoint,
 };
 
 use crate::defaults;
@@ -19,6 +19,7 @@ use crate::resolve::health::health;
 use crate::resolve::limits::{limits, queue, rate_limits};
 use crate::resolve::retry::{hedge, retry};
 use crate::resolve::rules::rules;
+use crate::resolve::scale::scale;
 use crate::schema::service as written;
 use crate::tree::{element, join};
 use crate::units::duration_text;
@@ -38,6 +39,7 @@ pub(super) fn service(
     let path = join("service", name.as_str());
     let source = source(&path, written, report);
     let (algorithm, hash_on) = balance(&path, written, report);
+    let (scale, autoscale) = scale(&path, written, &source, report);
     Service {
         routes: routes(&path, written).into_iter().map(|(rule, _)| rule).collect(),
         mode: match written.mode {
@@ -56,7 +58,8 @@ pub(super) fn service(
         balance: algorithm,
         hash_on,
         affinity: affinity(&path, name.as_str(), written.affinity.as_ref(), report),
-        scale: scale(&path, written.scale.as_ref(), &source, report),
+        scale,
+        autoscale,
         drain: drain(written.drain.as_ref()),
         restart: restart(&path, written.restart.as_ref(), report),
         http: http(&written.http),
@@ -209,43 +212,6 @@ pub(super) fn argv(run: &written::Run) -> Vec<String> {
     } else {
         line.split_whitespace().map(str::to_owned).collect()
     }
-}
-
-fn scale(
-    path: &str,
-    written: Option<&written::Scale>,
-    source: &Source,
-    report: &mut Report<'_>,
-) -> Scale {
-    let path = format!("{path}.scale");
-    let table = written.cloned().unwrap_or_default();
-    if let Source::Static(endpoints) = source {
-        if written.is_some() {
-            let run = path.replace(".scale", ".run");
-            report.problem(
-                &[&path, &run],
-                "has no effect: a static service has one instance per address".into(),
-                "remove it".into(),
-            );
-        }
-        let count = u32::try_from(endpoints.len()).unwrap_or(u32::MAX);
-        return Scale { min: count, max: count };
-    }
-    let min: u32 = table.min.get();
-    let max = match table.max {
-        Some(max) => max.get(),
-        None => defaults::ScaleMax::default().get::<u32>().max(min),
-    };
-    if max < min {
-        let [max_path, min_path] = ["max", "min"].map(|key| format!("{path}.{key}"));
-        let (max_name, min_name) = (report.name(&max_path), report.name(&min_path));
-        report.problem(
-            &[&max_path, &min_path],
-            format!("{max} is less than {min_name} ({min})"),
-            format!("raise {max_name} or lower {min_name}"),
-        );
-    }
-    Scale { min, max }
 }
 
 fn drain(written: Option<&written::DrainForm>) -> Drain {

@@ -17,6 +17,7 @@ use crate::schema::limits::{Limits, Queue, RateLimits};
 use crate::schema::location::{Host, PathPrefix, RouteText};
 use crate::schema::retry::{Hedge, Retry};
 use crate::schema::rules::{HeaderRules, Rewrite};
+use crate::schema::scale::Scale;
 use crate::schema::text::{EnvName, Filled, Form, HasDefault, Text};
 
 /// A named set of interchangeable instances, and its policies. It has either `run` or `static`.
@@ -85,7 +86,7 @@ pub(crate) struct Service {
     /// something in an instance that others do not have: `"cookie"`, `"cookie:NAME"`, or a table.
     #[schemars(example = &"cookie")]
     pub affinity: Option<AffinityForm>,
-    /// How many instances run.
+    /// How many instances run, and what their number follows.
     pub scale: Option<Scale>,
     /// How an instance is stopped: it gets no new request, those it has finish, then SIGTERM, then
     /// SIGKILL. Text is the `timeout`.
@@ -221,18 +222,6 @@ pub(crate) enum ProxyProtocolOut {
     V1,
     /// Binary.
     V2,
-}
-
-/// How many instances run.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Scale {
-    /// Never fewer instances.
-    pub min: defaults::ScaleMin,
-    /// Never more instances, but for the one that a rolling restart starts first. When absent, 8
-    /// or `min`, whichever is more.
-    #[schemars(extend("default" = defaults::ScaleMax::default()))]
-    pub max: Option<defaults::ScaleMax>,
 }
 
 /// Draining, in its two forms.

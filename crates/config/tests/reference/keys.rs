@@ -79,6 +79,24 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.affinity.secret", "'env:A'", "'env:B'"),
     ("service.NAME.scale.min", "2", "3"),
     ("service.NAME.scale.max", "9", "10"),
+    ("service.NAME.scale.policy", "'target'", "'fixed'"),
+    ("service.NAME.scale.mode", "'act'", "'recommend'"),
+    ("service.NAME.scale.idle_after", "'8100ms'", "'8200ms'"),
+    ("service.NAME.scale.target.utilisation_percent", "61", "62"),
+    ("service.NAME.scale.target.concurrency", "63", "64"),
+    ("service.NAME.scale.target.cpu_percent", "65", "66"),
+    ("service.NAME.scale.target.memory_percent", "67", "68"),
+    ("service.NAME.scale.target.requests_per_second", "69", "70"),
+    ("service.NAME.scale.target.latency", "'710ms'", "'720ms'"),
+    ("service.NAME.scale.target.tolerance_up_percent", "73", "74"),
+    ("service.NAME.scale.target.tolerance_down_percent", "75", "76"),
+    ("service.NAME.scale.target.up_percent_max", "77", "78"),
+    ("service.NAME.scale.target.up_count_max", "79", "80"),
+    ("service.NAME.scale.target.up_period", "'8300ms'", "'8400ms'"),
+    ("service.NAME.scale.target.starting_percent_max", "81", "82"),
+    ("service.NAME.scale.target.down_window", "'8500ms'", "'8600ms'"),
+    ("service.NAME.scale.target.down_half_life", "'8700ms'", "'8800ms'"),
+    ("service.NAME.scale.target.backlog_drain", "'8900ms'", "'9100ms'"),
     ("service.NAME.drain", "'4100ms'", "'4200ms'"),
     ("service.NAME.drain.timeout", "'4300ms'", "'4400ms'"),
     ("service.NAME.drain.grace", "'4500ms'", "'4600ms'"),
@@ -163,7 +181,7 @@ const KEYS: &[(&str, &str, &str)] = &[
 ];
 
 /// Keys whose second value takes another key to go with it; `parse.rs` shows what they do.
-const COUPLED: &[&str] = &["service.NAME.mode"];
+const COUPLED: &[&str] = &["service.NAME.mode", "service.NAME.scale.policy"];
 
 /// Two services for the listener that carries bytes, which need a listener each.
 const CARRIED: &str = "\

@@ -32,6 +32,7 @@ fn service_deadlines(service: &ServiceState, applied_at: Time) -> impl Iterator<
         .chain(service.judged_at())
         .chain(ramped)
         .chain(service.adapts_at())
+        .chain(service.looks_at())
 }
 
 /// Each phase waits for one thing at most.

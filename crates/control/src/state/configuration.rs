@@ -70,6 +70,9 @@ impl ServiceState {
             return;
         }
         let before = std::mem::replace(&mut self.policy, Arc::clone(policy));
+        if before.autoscale != policy.autoscale || returned {
+            self.forget_demand();
+        }
         self.standing = Standing::Configured;
         if returned {
             (self.rollout, self.backoff) = (None, Backoff::default());
@@ -80,7 +83,12 @@ impl ServiceState {
             affinity::note(Some(&before), policy, now, journal);
             let decision = match (self.decision.by, &policy.source) {
                 (By::Operator, Source::Command(_)) => self.decision.clone(),
-                (By::Configuration, _) | (_, Source::Static(_)) => Decision::configured(policy),
+                (By::Autoscaler, Source::Command(_)) if !policy.autoscale.is_fixed() => {
+                    self.decision.clone()
+                }
+                (By::Configuration | By::Autoscaler, _) | (_, Source::Static(_)) => {
+                    Decision::configured(policy)
+                }
             };
             self.decide(now, decision, journal);
         }
@@ -165,7 +173,7 @@ fn changes(before: &Service, after: &Service) -> Vec<&'static str> {
         ("affinity", before.affinity != after.affinity),
         ("ejection", before.eject != after.eject || before.panic_percent != after.panic_percent),
         ("slow start", before.slow_start != after.slow_start),
-        ("scale", before.scale != after.scale),
+        ("scale", before.scale != after.scale || before.autoscale != after.autoscale),
         ("drain", before.drain != after.drain),
         ("restart", before.restart != after.restart),
         ("http", before.http != after.http),

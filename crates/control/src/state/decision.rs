@@ -13,14 +13,15 @@ pub(crate) struct Decision {
     pub(crate) by: By,
 }
 
-/// Who decided. An autoscaler becomes one more of these: its number goes through
-/// `ServiceState::decide` like every other.
+/// Who decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     /// The configuration: the least that it allows.
     Configuration,
     /// An operator; kept across reloads for as long as it fits.
     Operator,
+    /// The policy of the service, from what it sees of the demand.
+    Autoscaler,
 }
 
 impl Decision {
@@ -39,9 +40,14 @@ impl Decision {
         Self { count, reason, by: By::Operator }
     }
 
-    /// The nearest one that the bounds allow; its reason says when they changed it.
-    pub(crate) fn within(self, Scale { min, max }: &Scale) -> Self {
-        if self.count < *min {
+    /// The nearest one that the bounds allow; its reason says when they changed it. A service that
+    /// sleeps has none, whatever the least is that it has awake.
+    pub(crate) fn within(self, service: &Service) -> Self {
+        let Scale { min, max } = &service.scale;
+        let may_sleep = service.autoscale.idle_after.is_some();
+        if self.count == 0 && self.by == By::Autoscaler && may_sleep {
+            self
+        } else if self.count < *min {
             let reason = format!("{}, raised to min", self.reason);
             Self { count: *min, reason, ..self }
         } else if self.count > *max {

@@ -4,7 +4,7 @@
 use model::{InstanceId, ServiceName, Source, Time};
 
 use crate::journal::count;
-use crate::state::decision::Decision;
+use crate::state::decision::{By, Decision};
 use crate::state::instance::Origin;
 use crate::state::service::{ServiceState, Standing};
 use crate::state::{Services, State};
@@ -23,6 +23,7 @@ impl State {
             }
             _ if self.stopping => Err("Herder shuts down: no order is taken any more".to_owned()),
             Order::Scale { service, count } => self.scale(now, service, *count),
+            Order::Autoscale { service } => self.follow_demand(now, service),
             Order::Drain { instance } => self.drain(now, instance),
             Order::Restart { service } => self.restart(now, service),
         };
@@ -67,9 +68,29 @@ impl State {
                 max = scale.max
             ));
         }
-        self.journal.service(now, Kind::Ordered, name, format!("scale {name} {count}"));
+        let mut text = format!("scale {name} {count}");
+        if !service.policy.autoscale.is_fixed() {
+            text.push_str(&format!("; it stays until `herder scale {name} auto`"));
+        }
+        self.journal.service(now, Kind::Ordered, name, text);
         let decision = Decision::ordered(&service.policy, count);
         service.decide(now, decision, &mut self.journal);
+        Ok(())
+    }
+
+    fn follow_demand(&mut self, now: Time, name: &ServiceName) -> Result<(), String> {
+        let service = known(&mut self.services, name)?;
+        if let Source::Static(_) = service.policy.source {
+            return Err(format!("{name} has static addresses: their number follows nothing"));
+        }
+        if service.policy.autoscale.is_fixed() {
+            return Err(format!(
+                "the number of instances of {name} follows nothing: its policy is \"fixed\"; \
+                 write policy = \"target\" under [service.{name}.scale] and reload"
+            ));
+        }
+        self.journal.service(now, Kind::Ordered, name, format!("scale {name} auto"));
+        service.decision.by = By::Autoscaler;
         Ok(())
     }
 
@@ -119,7 +140,9 @@ impl Order {
     /// The service that it is about, if it is about one.
     pub(crate) fn service(&self) -> Option<&ServiceName> {
         match self {
-            Order::Scale { service, .. } | Order::Restart { service } => Some(service),
+            Order::Scale { service, .. }
+            | Order::Autoscale { service }
+            | Order::Restart { service } => Some(service),
             Order::Drain { instance } => Some(&instance.service),
             Order::Shutdown => None,
         }

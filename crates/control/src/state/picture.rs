@@ -30,6 +30,7 @@ impl ServiceState {
             max: self.policy.scale.max,
             balance: self.policy.balance,
             affinity: affinity::words(&self.policy),
+            scaling: self.scaling_view(),
             generation: self.generation,
             waiting: self.live.waiting(),
             waiting_oldest: self.live.oldest_waiting(),

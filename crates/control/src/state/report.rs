@@ -127,9 +127,14 @@ impl State {
         };
         instance.enter(phase, now, why, &mut self.journal);
         if instance.is_ready() && instance.boot.is_none() {
-            instance.boot = Some(now.since(instance.ordered_at));
+            let took = now.since(instance.ordered_at);
+            instance.boot = Some(took);
             service.backoff.port_was_free();
+            service.learn_start(took);
         }
+        let Some(instance) = service.instances.get_mut(&id.number) else {
+            return;
+        };
         if instance.is_ready() {
             // It was away, and is another one now than the one that failed.
             if let Some(endpoint) = &instance.endpoint {

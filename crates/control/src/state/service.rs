@@ -1,15 +1,17 @@
 //! One service as the control state knows it: its policies, its instances, what is known of them.
 //! Questions about it are answered here; what follows from the answers is decided in `plan`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::{Live, Phase, Service, Source, StaticEndpoint, Time};
 
 use crate::Kind;
 use crate::journal::{Journal, span};
 use crate::state::adapt::Adapting;
+use crate::state::autoscaler::Autoscaler;
 use crate::state::backoff::Backoff;
 use crate::state::decision::Decision;
 use crate::state::instance::{Instance, Origin};
@@ -32,6 +34,10 @@ pub(crate) struct ServiceState {
     /// Instances of older generations are being replaced.
     pub(crate) rollout: Option<Rollout>,
     pub(crate) decision: Decision,
+    /// None while the number follows nothing.
+    pub(crate) autoscaler: Option<Autoscaler>,
+    /// How long the last starts took, the newest last.
+    pub(crate) starts: VecDeque<Duration>,
     pub(crate) backoff: Backoff,
     /// By number; those that are gone are not here.
     pub(crate) instances: BTreeMap<u32, Instance>,
@@ -100,6 +106,8 @@ impl ServiceState {
             live: Arc::default(),
             generation: 1,
             rollout: None,
+            autoscaler: None,
+            starts: VecDeque::new(),
             backoff: Backoff::default(),
             instances: BTreeMap::new(),
             probes: BTreeMap::new(),
@@ -228,7 +236,7 @@ impl ServiceState {
 
     /// Takes a decision, clamped into the bounds. A changed count is an entry.
     pub(crate) fn decide(&mut self, now: Time, decision: Decision, journal: &mut Journal) {
-        let decision = decision.within(&self.policy.scale);
+        let decision = decision.within(&self.policy);
         if decision.count != self.decision.count {
             let (name, was) = (&self.policy.name, self.decision.count);
             let Decision { count, reason, .. } = &decision;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use control::{Event, Order, View};
 use model::{
-    Algorithm, Desired, Eject, InstanceId, Scale, Service, ServiceName, Source, StaticEndpoint,
-    Streak,
+    Algorithm, Autoscale, Desired, Eject, InstanceId, Scale, ScaleMode, ScalePolicy, ScaleTarget,
+    Service, ServiceName, Source, StaticEndpoint, Streak,
 };
 
 use crate::desire::{command, desired, fixed, s, service};
@@ -61,6 +61,13 @@ impl Operator {
     /// The service of this name, if it is configured.
     pub(crate) fn service(&self, name: &str) -> Option<&Service> {
         self.services.iter().find(|service| service.name.as_str() == name)
+    }
+
+    /// From the next configuration on no number follows anything, so that it stays what it is.
+    pub(crate) fn follow_nothing(&mut self) {
+        for service in &mut self.services {
+            service.autoscale = Autoscale::fixed();
+        }
     }
 
     /// The configuration was taken.
@@ -219,6 +226,24 @@ fn some_scale(rng: &mut fastrand::Rng) -> Scale {
     Scale { min, max: min + rng.u32(0..=3) }
 }
 
+/// Nothing, or one that a single request moves, and that moves back soon.
+fn some_autoscale(rng: &mut fastrand::Rng) -> Autoscale {
+    if rng.bool() {
+        return Autoscale::fixed();
+    }
+    let target = ScaleTarget {
+        concurrency: Some(1),
+        down_window: s(rng.u64(1..=10)),
+        down_half_life: s(2),
+        ..ScaleTarget::default()
+    };
+    Autoscale {
+        policy: ScalePolicy::Target(target),
+        mode: ScaleMode::Act,
+        idle_after: rng.bool().then_some(s(5)),
+    }
+}
+
 fn some_addresses(rng: &mut fastrand::Rng) -> Service {
     let mut list: Vec<StaticEndpoint> = Vec::new();
     for host in 1..=4 {
@@ -259,6 +284,7 @@ fn vary(service: &mut Service, rng: &mut fastrand::Rng) {
     service.eject = some_eject(rng);
     service.panic_percent = rng.choice([0, 50, 80]).unwrap_or_default();
     service.slow_start = s(rng.choice([0, 0, 5]).unwrap_or_default());
+    service.autoscale = some_autoscale(rng);
     service.balance =
         rng.choice([Algorithm::RoundRobin, Algorithm::LeastRequest]).unwrap_or_default();
 }

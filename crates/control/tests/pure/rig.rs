@@ -10,7 +10,7 @@ use control::{
     Action, Entry, Event, Exit, ExitStatus, InstanceView, Kind, Order, ProbeOutcome, Refusal,
     ServiceView, Settings, State, plan,
 };
-use model::{Endpoint, InstanceId, Phase, Report, Service, Table, Time};
+use model::{Endpoint, InstanceId, Live, Phase, Report, Service, Table, Time};
 
 use crate::desire::desired;
 
@@ -238,6 +238,13 @@ impl Rig {
         let pools = self.table.pools.iter();
         let mut of_service = pools.filter(|pool| pool.service.name.as_str() == name);
         of_service.next().map(|pool| pool.endpoints.clone()).unwrap_or_default()
+    }
+
+    /// What all tables of the service have in common.
+    pub(crate) fn live(&self, name: &str) -> Arc<Live> {
+        let pools = self.table.pools.iter();
+        let mut of_service = pools.filter(|pool| pool.service.name.as_str() == name);
+        Arc::clone(&of_service.next().expect("it is in the table").live)
     }
 
     /// The journal entries since the last call.

@@ -2,6 +2,7 @@
 //! Conversions only; no route, no state, no decision.
 
 mod instance;
+mod scaling;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub(crate) use self::instance::{Ejection, Instance, PhaseWord};
+pub(crate) use self::scaling::{Scaling, ScalingDecision, ScalingSignal};
 
 /// A running Herder as of one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -67,6 +69,9 @@ pub(crate) struct Service {
     /// How clients stay with instances, if they do.
     #[serde(default)]
     pub(crate) affinity: Option<String>,
+    /// What the number follows, if anything.
+    #[serde(default)]
+    pub(crate) scaling: Option<Scaling>,
     /// Counts up with every change that replaces instances.
     pub(crate) generation: u64,
     /// What the last ten seconds were like; absent at first.
@@ -244,6 +249,7 @@ impl Service {
             max: view.max,
             balance: view.balance.name().to_owned(),
             affinity: view.affinity.clone(),
+            scaling: view.scaling.as_ref().map(|scaling| Scaling::of(scaling, now)),
             generation: view.generation,
             traffic: None,
             waiting: view.waiting,

@@ -34,7 +34,7 @@ const TIMEOUT_ANSWER: Duration = Duration::from_secs(25);
         title = "Herder admin API",
         description = "Full rights over the Unix socket; GET only on the loopback port."
     ),
-    paths(status, journal, metrics, healthz, scale, restart, drain, reload, stop)
+    paths(status, journal, metrics, healthz, scale, autoscale, restart, drain, reload, stop)
 )]
 struct Document;
 
@@ -48,6 +48,7 @@ type Shared = State<Arc<Herd>>;
 pub(crate) fn full(herd: Arc<Herd>) -> Router {
     let orders = Router::new()
         .route("/v1/services/{name}/scale", post(scale))
+        .route("/v1/services/{name}/autoscale", post(autoscale))
         .route("/v1/services/{name}/restart", post(restart))
         .route("/v1/instances/{id}/drain", post(drain))
         .route("/v1/reload", post(reload))
@@ -189,6 +190,23 @@ async fn scale(
     })?;
     let text = format!("{service} is to have {count} instances");
     order(&herd, Order::Scale { service, count }, text).await
+}
+
+/// Lets the number of instances follow demand again, after an order to have so many.
+#[utoipa::path(
+    post,
+    path = "/v1/services/{name}/autoscale",
+    params(("name" = String, Path, description = "a service")),
+    responses(
+        (status = 202, body = Accepted),
+        (status = 404, body = Problem),
+        (status = 409, body = Problem)
+    )
+)]
+async fn autoscale(State(herd): Shared, Path(name): Path<String>) -> Result<Response, Refused> {
+    let service = service(&herd, &name).await?;
+    let text = format!("the number of instances of {service} follows demand again");
+    order(&herd, Order::Autoscale { service }, text).await
 }
 
 /// Replaces all instances of a service one after the other, starting first.

@@ -12,7 +12,8 @@ use crate::admin::api::{Accepted, Backoff, ScaleRequest, Service, Status};
 use crate::cli::Failure;
 use crate::client::{Client, Error};
 
-pub(crate) const SCALE_EXAMPLE: &str = "EXAMPLE:\n    herder scale shop 4";
+pub(crate) const SCALE_EXAMPLE: &str =
+    "EXAMPLE:\n    herder scale shop 4\n    herder scale shop auto";
 pub(crate) const DRAIN_EXAMPLE: &str = "EXAMPLE:\n    herder drain shop.2";
 pub(crate) const RESTART_EXAMPLE: &str = "EXAMPLE:\n    herder restart shop --timeout 300";
 pub(crate) const RELOAD_EXAMPLE: &str = "EXAMPLE:\n    herder reload";
@@ -29,10 +30,32 @@ const REWIND: &str = "\r\x1b[K";
 pub(crate) struct Scale {
     /// Which service
     service: ServiceName,
-    /// How many instances, from the service's min to its max
-    count: u32,
+    /// How many instances, from the service's min to its max; or `auto`: as many as the demand
+    /// needs, again
+    count: ScaleTo,
     #[command(flatten)]
     wait: Wait,
+}
+
+/// How many instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ScaleTo {
+    Count(u32),
+    Auto,
+}
+
+impl std::str::FromStr for ScaleTo {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(ScaleTo::Auto),
+            text => {
+                let count = text.parse().map(ScaleTo::Count);
+                count.map_err(|error| format!("{error}; write a whole number, or auto"))
+            }
+        }
+    }
 }
 
 /// Which instance to replace, and whether to wait for that.
@@ -90,8 +113,13 @@ enum Progress {
 
 /// Sets a count, and waits until it is so.
 pub(crate) async fn scale(scale: &Scale, client: &Client) -> Result<(), Failure> {
-    let path = format!("/v1/services/{}/scale", scale.service);
-    let taken: Accepted = client.post(&path, &ScaleRequest { count: scale.count }).await?;
+    let path = format!("/v1/services/{}", scale.service);
+    let taken: Accepted = match scale.count {
+        ScaleTo::Count(count) => {
+            client.post(&format!("{path}/scale"), &ScaleRequest { count }).await?
+        }
+        ScaleTo::Auto => client.post(&format!("{path}/autoscale"), &()).await?,
+    };
     let goal = Goal::Settled { service: scale.service.to_string() };
     finish(&scale.wait, client, taken, goal).await
 }
@@ -347,6 +375,7 @@ mod tests {
                 max: 8,
                 balance: String::new(),
                 affinity: None,
+                scaling: None,
                 generation: 2,
                 traffic: None,
                 waiting: 0,

@@ -4,7 +4,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use crate::admin::api::{self, Backoff, Ejection, Instance, PhaseWord};
+use crate::admin::api::{self, Backoff, Ejection, Instance, PhaseWord, Scaling};
 use crate::cli::table::{Align, Cell, Colour, Table};
 use crate::cli::{Failure, Paint};
 use crate::client::Client;
@@ -119,6 +119,9 @@ fn services(status: &api::Status) -> Table {
         if let Some(affinity) = &service.affinity {
             table.note(Cell::painted(format!("affinity, a crutch: {affinity}"), Paint::yellow));
         }
+        if let Some(note) = service.scaling.as_ref().and_then(unheeded) {
+            table.note(Cell::painted(note, Paint::yellow));
+        }
         if let Some(errors) = traffic.map(|now| now.errors_5xx_per_second).filter(|&e| e > 0.0) {
             let note = format!("{errors:.1} requests a second are answered with 5xx");
             table.note(Cell::painted(note, Paint::red));
@@ -141,6 +144,16 @@ fn services(status: &api::Status) -> Table {
         }
     }
     table
+}
+
+/// What the autoscaler would do, while nobody heeds it.
+fn unheeded(scaling: &Scaling) -> Option<String> {
+    let desired = scaling.decision.as_ref()?.desired;
+    match (scaling.overruled, scaling.mode.as_str()) {
+        (true, _) => Some(format!("the autoscaler would have {desired}; an operator ordered")),
+        (false, "recommend") => Some(format!("the autoscaler recommends {desired}")),
+        _ => None,
+    }
 }
 
 fn note_backoff(table: &mut Table, backoff: &Backoff) {
@@ -292,6 +305,11 @@ mod tests {
         }
     }
 
+    fn listener(name: &str, port: u16, tcp: Option<&str>) -> Listener {
+        let address = format!("127.0.0.1:{port}");
+        Listener { name: name.to_owned(), address, tcp: tcp.map(str::to_owned) }
+    }
+
     fn status() -> api::Status {
         let starting = Instance {
             reason: "min is 2".to_owned(),
@@ -310,18 +328,7 @@ mod tests {
             file: Some("herder.toml".to_owned()),
             stopping: false,
             table_version: 7,
-            listeners: vec![
-                Listener {
-                    name: "db".to_owned(),
-                    address: "127.0.0.1:5432".to_owned(),
-                    tcp: Some("postgres".to_owned()),
-                },
-                Listener {
-                    name: "web".to_owned(),
-                    address: "127.0.0.1:8080".to_owned(),
-                    tcp: None,
-                },
-            ],
+            listeners: vec![listener("db", 5432, Some("postgres")), listener("web", 8080, None)],
             services: vec![Service {
                 name: "shop".to_owned(),
                 desired: 3,
@@ -331,6 +338,7 @@ mod tests {
                 max: 8,
                 balance: "round-robin".to_owned(),
                 affinity: Some("clients stay with an instance by the cookie c".to_owned()),
+                scaling: None,
                 generation: 2,
                 traffic: Some(Traffic {
                     requests_per_second: 1234.5,

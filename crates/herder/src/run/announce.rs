@@ -173,6 +173,7 @@ mod tests {
             max: 8,
             affinity: None,
             balance: Algorithm::RoundRobin,
+            scaling: None,
             generation: 1,
             waiting: 0,
             waiting_oldest: None,

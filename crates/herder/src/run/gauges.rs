@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use control::{AdmissionView, Entry, InstanceView, ServiceView, View};
+use control::{AdmissionView, Entry, InstanceView, ScalingView, ServiceView, View};
 use model::{ServiceName, Time, UNLIMITED};
-use telemetry::{InstanceGauges, JournalCount, Recent, Registry, ServiceGauges};
+use telemetry::{InstanceGauges, JournalCount, Recent, Registry, ScalingGauges, ServiceGauges};
 use tokio::sync::watch;
 
 use crate::admin::api::Traffic;
@@ -90,11 +90,21 @@ pub(crate) fn services(view: &View) -> Vec<ServiceGauges> {
         desired: service.desired,
         min: service.min,
         max: service.max,
+        scaling: service.scaling.as_ref().and_then(scaling),
         ejections: service.ejections,
         in_panic: service.panic.is_some(),
         instances: service.instances.iter().map(instance).collect(),
     };
     view.services.iter().map(service).collect()
+}
+
+fn scaling(view: &ScalingView) -> Option<ScalingGauges> {
+    let (_, decision) = view.decision.as_ref()?;
+    let wanted = |asked: &scale::Asked| Some((asked.signal.name(), asked.wants?));
+    Some(ScalingGauges {
+        wanted: decision.asked.iter().filter_map(wanted).collect(),
+        limited_by: decision.limited_by().map(scale::LimitedBy::name),
+    })
 }
 
 /// The wall clock's now.

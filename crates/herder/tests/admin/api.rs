@@ -25,6 +25,8 @@ const CALLS: &[Call] = &[
     ("POST", "/v1/services/{name}/scale", "/v1/services/shop/scale", "{\"count\": -1}", 400),
     ("POST", "/v1/services/{name}/scale", "/v1/services/shop/scale", "many", 400),
     ("POST", "/v1/services/{name}/scale", "/v1/services/shp/scale", "{\"count\": 2}", 404),
+    ("POST", "/v1/services/{name}/autoscale", "/v1/services/shop/autoscale", "", 202),
+    ("POST", "/v1/services/{name}/autoscale", "/v1/services/shp/autoscale", "", 404),
     ("POST", "/v1/services/{name}/restart", "/v1/services/shop/restart", "", 202),
     ("POST", "/v1/services/{name}/restart", "/v1/services/shp/restart", "", 404),
     ("POST", "/v1/instances/{id}/drain", "/v1/instances/shop.1/drain", "", 202),

@@ -1,0 +1,121 @@
+//! How many instances a service has, from what is written to what is desired.
+//! What follows from a policy is `scale`'s to say.
+
+use model::{Autoscale, Scale, ScaleMode, ScalePolicy, ScaleTarget, Source, UNLIMITED};
+
+use crate::defaults;
+use crate::report::Report;
+use crate::schema::scale as written;
+use crate::schema::service::Service;
+
+/// Resolves `scale` of the service at this path.
+pub(super) fn scale(
+    path: &str,
+    service: &Service,
+    source: &Source,
+    report: &mut Report<'_>,
+) -> (Scale, Autoscale) {
+    let path = format!("{path}.scale");
+    let table = service.scale.clone().unwrap_or_default();
+    if let Source::Static(endpoints) = source {
+        if service.scale.is_some() {
+            let run = path.replace(".scale", ".run");
+            report.problem(
+                &[&path, &run],
+                "has no effect: a static service has one instance per address".into(),
+                "remove it".into(),
+            );
+        }
+        let count = u32::try_from(endpoints.len()).unwrap_or(u32::MAX);
+        return (Scale { min: count, max: count }, Autoscale::fixed());
+    }
+    let bounds = bounds(&path, &table, report);
+    (bounds, autoscale(&path, service, &table, report))
+}
+
+fn bounds(path: &str, table: &written::Scale, report: &mut Report<'_>) -> Scale {
+    let min: u32 = table.min.get();
+    let max = match table.max {
+        Some(max) => max.get(),
+        None => defaults::ScaleMax::default().get::<u32>().max(min),
+    };
+    if max < min {
+        let [max_path, min_path] = ["max", "min"].map(|key| format!("{path}.{key}"));
+        let (max_name, min_name) = (report.name(&max_path), report.name(&min_path));
+        report.problem(
+            &[&max_path, &min_path],
+            format!("{max} is less than {min_name} ({min})"),
+            format!("raise {max_name} or lower {min_name}"),
+        );
+    }
+    Scale { min, max }
+}
+
+fn autoscale(
+    path: &str,
+    service: &Service,
+    table: &written::Scale,
+    report: &mut Report<'_>,
+) -> Autoscale {
+    let mut without = |key: &str, is_written: bool, policy: &str| {
+        if is_written {
+            report.problem(
+                &[&format!("{path}.{key}"), &format!("{path}.policy")],
+                format!("has no effect: the policy is {policy}"),
+                "write policy = \"target\", or remove it".to_owned(),
+            );
+        }
+    };
+    let idle_after = table.idle_after.and_then(|after| after.get()).map(|period| period.get());
+    let policy = match table.policy {
+        written::ScalePolicy::Fixed => {
+            without("target", table.target.is_some(), "\"fixed\"");
+            without("idle_after", idle_after.is_some(), "\"fixed\"");
+            ScalePolicy::Fixed
+        }
+        written::ScalePolicy::Target => {
+            let in_flight_max = u32::try_from(service.limits.in_flight_max.get()).ok();
+            let limit = in_flight_max.filter(|&limit| limit < UNLIMITED);
+            ScalePolicy::Target(target(&table.target.clone().unwrap_or_default(), limit))
+        }
+    };
+    Autoscale {
+        policy,
+        mode: match table.mode {
+            written::ScaleMode::Act => ScaleMode::Act,
+            written::ScaleMode::Recommend => ScaleMode::Recommend,
+        },
+        idle_after,
+    }
+}
+
+fn target(written: &written::ScaleTarget, in_flight_max: Option<u32>) -> ScaleTarget {
+    ScaleTarget {
+        utilisation_percent: written.utilisation_percent.get(),
+        concurrency: written.concurrency.map(|count| count.get()).or(in_flight_max),
+        cpu_percent: written.cpu_percent.map(|percent| percent.get()),
+        memory_percent: written.memory_percent.map(|percent| percent.get()),
+        requests_per_s: written.requests_per_second.map(|count| count.get()),
+        latency: written.latency.map(|latency| latency.get()),
+        tolerance_up_percent: written.tolerance_up_percent.get(),
+        tolerance_down_percent: written.tolerance_down_percent.get(),
+        up_percent_max: written.up_percent_max.get(),
+        up_count_max: written.up_count_max.get(),
+        up_period: written.up_period.get(),
+        starting_percent_max: written.starting_percent_max.get(),
+        down_window: written.down_window.get(),
+        down_half_life: written.down_half_life.get(),
+        backlog_drain: written.backlog_drain.get(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both are read by people: the one in the file's reference, the other in what was simulated.
+    #[test]
+    fn the_defaults_of_the_file_are_those_that_were_tried_out() {
+        assert_eq!(target(&written::ScaleTarget::default(), None), ScaleTarget::default());
+    }
+}

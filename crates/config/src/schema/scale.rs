@@ -1,0 +1,102 @@
+//! How many instances a service has, and what decides it, as written.
+//! It holds what the file says and decides nothing.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::defaults;
+
+/// How many instances run, and what their number follows.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Scale {
+    /// Never fewer instances, unless the service sleeps: see `idle_after`.
+    pub min: defaults::ScaleMin,
+    /// Never more instances, but for the one that a rolling restart starts first. When absent, 8
+    /// or `min`, whichever is more.
+    #[schemars(extend("default" = defaults::ScaleMax::default()))]
+    pub max: Option<defaults::ScaleMax>,
+    /// What decides between `min` and `max`.
+    pub policy: ScalePolicy,
+    /// What becomes of a decision of the policy.
+    pub mode: ScaleMode,
+    /// After so long without a request, a tunnel or anybody who waits, the last instance is
+    /// stopped. The next request waits in the queue until one is ready.
+    #[schemars(extend("default" = "off"))]
+    pub idle_after: Option<defaults::ScaleIdleAfter>,
+    /// The policy `"target"`.
+    pub target: Option<ScaleTarget>,
+}
+
+/// What decides how many instances run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum ScalePolicy {
+    /// Demand: what arrives, what is in flight and what waits.
+    #[default]
+    Target,
+    /// `min`, or what `herder scale` orders.
+    Fixed,
+}
+
+/// What becomes of a decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum ScaleMode {
+    /// It is obeyed.
+    #[default]
+    Act,
+    /// It is shown, logged and counted, and the number of instances stays as it is.
+    Recommend,
+}
+
+/// As many instances as the demand needs: requests in flight as they arrive and take their time, a
+/// part of what waits, and whatever other signals have a bound here. The most counts.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ScaleTarget {
+    /// The part of what an instance can do that is to be in use. The rest is for what comes while
+    /// another one starts.
+    pub utilisation_percent: defaults::ScaleUtilisation,
+    /// Requests that one instance serves at once before they make each other slower: threads or
+    /// worker processes, say. Absent: `limits.in_flight_max` if that is written, else it is
+    /// learned.
+    #[schemars(example = 10)]
+    pub concurrency: Option<defaults::ScaleConcurrency>,
+    /// Mean use of the processor by an instance, in percent of one core. Absent: no signal.
+    #[schemars(example = 70)]
+    pub cpu_percent: Option<defaults::ScaleCpu>,
+    /// Mean use of memory by an instance, in percent of its limit. Absent: no signal.
+    #[schemars(example = 80)]
+    pub memory_percent: Option<defaults::ScaleMemory>,
+    /// Requests per second and instance. Absent: no signal.
+    #[schemars(example = 200)]
+    pub requests_per_second: Option<defaults::ScaleRequests>,
+    /// What 95 of 100 responses are to be faster than, waiting included. Beyond it less of each
+    /// instance is used. Absent: no signal.
+    #[schemars(example = &"200ms")]
+    pub latency: Option<defaults::ScaleLatency>,
+    /// How far above the present number the need has to be, in percent of it.
+    pub tolerance_up_percent: defaults::ScaleToleranceUp,
+    /// How far below.
+    pub tolerance_down_percent: defaults::ScaleToleranceDown,
+    /// Within any `up_period` the number grows by so many percent at most, or by `up_count_max` if
+    /// that is more.
+    pub up_percent_max: defaults::ScaleUpPercent,
+    /// See `up_percent_max`.
+    pub up_count_max: defaults::ScaleUpCount,
+    /// See `up_percent_max`.
+    pub up_period: defaults::ScaleUpPeriod,
+    /// The part of all instances that may be starting at the same time, in percent. One may always.
+    pub starting_percent_max: defaults::ScaleStarting,
+    /// Only instances that were not needed for so long are stopped; never sooner than twice the
+    /// time that one takes to start.
+    pub down_window: defaults::ScaleDownWindow,
+    /// Half of what is too much goes within so long, half of the rest within as long again.
+    pub down_half_life: defaults::ScaleHalfLife,
+    /// What waits is to be worked off within so long, or within the time of a start if that is
+    /// longer.
+    pub backlog_drain: defaults::ScaleBacklog,
+}

@@ -1,0 +1,114 @@
+//! What the number of instances follows, on the wire of the admin API.
+//! Conversions only.
+
+use control::ScalingView;
+use model::{ScaleMode, Time};
+use scale::Decision;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::admin::api::ms;
+
+/// What the number of instances of a service follows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Scaling {
+    /// The policy, as in the configuration.
+    pub(crate) policy: String,
+    /// `act`, or `recommend`: then its decisions are shown and not obeyed.
+    pub(crate) mode: String,
+    /// An operator ordered a number, which holds until `herder scale SERVICE auto`.
+    pub(crate) overruled: bool,
+    /// Instances that are starting.
+    pub(crate) starting: u32,
+    /// What nine of ten starts took less than; absent before the first.
+    pub(crate) start_up_ms: Option<u64>,
+    /// After how long without demand the service sleeps, if it does.
+    pub(crate) idle_after_ms: Option<u64>,
+    /// The last decision; absent before the first.
+    pub(crate) decision: Option<ScalingDecision>,
+}
+
+/// How many instances the demand needs, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ScalingDecision {
+    /// How long ago it was made.
+    pub(crate) age_ms: u64,
+    /// How many there were to be before it.
+    pub(crate) was: u32,
+    /// How many there are to be.
+    pub(crate) desired: u32,
+    /// What each signal asked for.
+    pub(crate) signals: Vec<ScalingSignal>,
+    /// What changed the number after that, in the order in which it was applied.
+    pub(crate) limits: Vec<ScalingLimit>,
+}
+
+/// What one signal asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ScalingSignal {
+    /// Its name.
+    pub(crate) signal: String,
+    /// What was measured: requests, requests per second, seconds, or parts of one.
+    pub(crate) value: Option<f64>,
+    /// What one instance is to have of it; absent where it could have any number.
+    pub(crate) per_instance: Option<f64>,
+    /// How many instances that makes, not rounded; those of `backlog` are added to the others.
+    pub(crate) instances: Option<f64>,
+    /// The same in words.
+    pub(crate) text: String,
+}
+
+/// What changed the number that signals ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ScalingLimit {
+    /// Its name.
+    pub(crate) by: String,
+    /// From so many.
+    pub(crate) from: u32,
+    /// To so many.
+    pub(crate) to: u32,
+    /// Why, in words.
+    pub(crate) text: String,
+}
+
+impl Scaling {
+    pub(crate) fn of(view: &ScalingView, now: Time) -> Self {
+        Self {
+            policy: view.policy.to_owned(),
+            mode: match view.mode {
+                ScaleMode::Act => "act".to_owned(),
+                ScaleMode::Recommend => "recommend".to_owned(),
+            },
+            overruled: view.is_overruled,
+            starting: view.starting,
+            start_up_ms: view.start_up.map(ms),
+            idle_after_ms: view.idle_after.map(ms),
+            decision: view.decision.as_ref().map(|(at, it)| ScalingDecision::of(it, now, *at)),
+        }
+    }
+}
+
+impl ScalingDecision {
+    fn of(decision: &Decision, now: Time, at: Time) -> Self {
+        let signal = |asked: &scale::Asked| ScalingSignal {
+            signal: asked.signal.name().to_owned(),
+            value: asked.value.filter(|value| value.is_finite()),
+            per_instance: Some(asked.target).filter(|target| target.is_finite()),
+            instances: asked.wants,
+            text: asked.words(),
+        };
+        let limit = |limit: &scale::Limit| ScalingLimit {
+            by: limit.by.name().to_owned(),
+            from: limit.from,
+            to: limit.to,
+            text: limit.words(),
+        };
+        Self {
+            age_ms: ms(now.since(at)),
+            was: decision.was,
+            desired: decision.desired,
+            signals: decision.asked.iter().map(signal).collect(),
+            limits: decision.limits.iter().map(limit).collect(),
+        }
+    }
+}

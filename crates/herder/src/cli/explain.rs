@@ -1,0 +1,346 @@
+//! `herder explain`: why a service has so many instances, or why an instance is where it is, on one
+//! screen. It only arranges what status and journal tell; rendering is pure.
+
+use std::io::Write as _;
+
+use model::{InstanceId, ServiceName};
+
+use crate::admin::api::{
+    Instance, JournalEntry, JournalPage, Scaling, ScalingDecision, ScalingSignal, Service, Status,
+};
+use crate::cli::status::{age, ejected};
+use crate::cli::table::{Align, Table};
+use crate::cli::{Failure, Paint};
+use crate::client::Client;
+
+pub(crate) const EXAMPLE: &str = "\
+EXAMPLE:
+    herder explain shop
+    herder explain shop.2 --json";
+
+/// Journal entries that are shown of one subject.
+const ENTRIES_SHOWN: usize = 10;
+/// Journal entries that are asked for: all that a journal keeps at most.
+const ENTRIES_ASKED: usize = 100_000;
+
+/// What to explain.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Explain {
+    /// A service, such as shop, or an instance, such as shop.2
+    what: Subject,
+    /// Print what the admin API says of it, and its entries in the journal
+    #[arg(long)]
+    json: bool,
+}
+
+/// Whom a question is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Subject {
+    Service(ServiceName),
+    Instance(InstanceId),
+}
+
+impl std::str::FromStr for Subject {
+    type Err = model::NameError;
+
+    fn from_str(text: &str) -> Result<Self, model::NameError> {
+        match text.contains('.') {
+            true => text.parse().map(Subject::Instance),
+            false => text.parse().map(Subject::Service),
+        }
+    }
+}
+
+/// Asks, and prints.
+pub(crate) async fn show(explain: &Explain, client: &Client) -> Result<(), Failure> {
+    let status: Status = client.get("/v1/status").await?;
+    let page: JournalPage = client.get(&format!("/v1/journal?last={ENTRIES_ASKED}")).await?;
+    let name = match &explain.what {
+        Subject::Service(name) => name,
+        Subject::Instance(id) => &id.service,
+    };
+    let service = status.service(name.as_str()).ok_or_else(|| {
+        let names: Vec<&str> = status.services.iter().map(|it| it.name.as_str()).collect();
+        Failure::new(format!("there is no service `{name}`"))
+            .hint(format!("the services: {}", names.join(", ")))
+    })?;
+    let text = match &explain.what {
+        Subject::Service(_) => {
+            let entries = about(&page.entries, |entry| {
+                entry.service.as_deref() == Some(&service.name)
+                    && matches!(entry.kind.as_str(), "decision" | "ordered" | "backoff" | "panic")
+            });
+            match explain.json {
+                true => json(&serde_json::json!({ "service": service, "journal": entries })),
+                false => of_service(service, &entries, Paint::stdout()),
+            }
+        }
+        Subject::Instance(id) => {
+            let id = id.to_string();
+            let entries =
+                about(&page.entries, |entry| entry.instance.as_deref() == Some(id.as_str()));
+            let instance = service.instances.iter().find(|instance| instance.id == id);
+            if instance.is_none() && entries.is_empty() {
+                let ids: Vec<&str> = service.instances.iter().map(|it| it.id.as_str()).collect();
+                return Err(Failure::new(format!(
+                    "there is no instance `{id}`, and the journal knows nothing of it any more"
+                ))
+                .hint(format!(
+                    "instances of {} now: {}",
+                    service.name,
+                    ids.join(", ")
+                )));
+            }
+            match explain.json {
+                true => json(&serde_json::json!({ "instance": instance, "journal": entries })),
+                false => of_instance(&id, instance, &entries, Paint::stdout()),
+            }
+        }
+    };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+fn json(value: &serde_json::Value) -> String {
+    format!("{value:#}\n")
+}
+
+/// The last entries of which this holds, oldest first.
+fn about(entries: &[JournalEntry], is_meant: impl Fn(&JournalEntry) -> bool) -> Vec<&JournalEntry> {
+    let meant: Vec<&JournalEntry> = entries.iter().filter(|entry| is_meant(entry)).collect();
+    meant[meant.len().saturating_sub(ENTRIES_SHOWN)..].to_vec()
+}
+
+fn of_service(service: &Service, entries: &[&JournalEntry], paint: Paint) -> String {
+    let mut text = format!(
+        "{}: {} desired, {} ready, from {} to {}\n{}\n",
+        service.name,
+        service.desired,
+        service.ready,
+        service.min,
+        service.max,
+        paint.dim(&service.desired_reason),
+    );
+    if let Some(scaling) = &service.scaling {
+        text.push_str(&of_scaling(service, scaling, paint));
+    } else {
+        text.push_str("\nIts number of instances follows nothing: it is what was configured or ");
+        text.push_str("ordered.\n");
+    }
+    text.push_str(&lately(entries, paint));
+    text
+}
+
+fn of_scaling(service: &Service, scaling: &Scaling, paint: Paint) -> String {
+    let mut text = format!("\npolicy {}", scaling.policy);
+    if scaling.mode == "recommend" {
+        text.push_str(", which only recommends");
+    }
+    if scaling.overruled {
+        let back = format!("herder scale {} auto", service.name);
+        text.push_str(&format!(", overruled by an operator until `{back}`"));
+    }
+    if let Some(start_up) = scaling.start_up_ms {
+        text.push_str(&format!("; a start takes {}", seconds(start_up)));
+    }
+    if let Some(idle_after) = scaling.idle_after_ms {
+        text.push_str(&format!("; sleeps after {} without demand", age(idle_after)));
+    }
+    text.push('\n');
+    let Some(decision) = &scaling.decision else {
+        text.push_str("It has not decided yet: it needs a second of data.\n");
+        return text;
+    };
+    text.push('\n');
+    text.push_str(&signals(decision).render(paint));
+    if !decision.limits.is_empty() {
+        text.push('\n');
+        text.push_str(&limits(decision).render(paint));
+    }
+    text.push('\n');
+    text.push_str(&what_would_change_it(decision, service));
+    text
+}
+
+fn signals(decision: &ScalingDecision) -> Table {
+    let mut table = Table::new(&[
+        ("SIGNAL", Align::Left),
+        ("NOW", Align::Right),
+        ("PER INSTANCE", Align::Right),
+        ("INSTANCES", Align::Right),
+    ]);
+    let none = || "-".to_owned();
+    for signal in &decision.signals {
+        table.row(vec![
+            (&signal.signal).into(),
+            signal.value.map_or_else(none, number).into(),
+            signal.per_instance.map_or_else(none, number).into(),
+            signal.instances.map_or_else(none, number).into(),
+        ]);
+    }
+    table
+}
+
+fn limits(decision: &ScalingDecision) -> Table {
+    let mut table = Table::new(&[
+        ("LIMITED BY", Align::Left),
+        ("FROM", Align::Right),
+        ("TO", Align::Right),
+        ("WHY", Align::Left),
+    ]);
+    for limit in &decision.limits {
+        table.row(vec![
+            (&limit.by).into(),
+            limit.from.into(),
+            limit.to.into(),
+            (&limit.text).into(),
+        ]);
+    }
+    table
+}
+
+/// The strongest signal scaled to where one more, or one fewer, would be needed.
+fn what_would_change_it(decision: &ScalingDecision, service: &Service) -> String {
+    let is_whole = |signal: &&ScalingSignal| signal.signal != "backlog";
+    let strongest = decision
+        .signals
+        .iter()
+        .filter(is_whole)
+        .filter_map(|signal| Some((signal, signal.per_instance?, signal.instances?)))
+        .max_by(|a, b| a.2.total_cmp(&b.2));
+    let Some((signal, per_instance, _)) = strongest else {
+        return "Without data about the demand the number stays as it is.\n".to_owned();
+    };
+    let desired = decision.desired;
+    let at = |instances: u32| number(per_instance * f64::from(instances));
+    let name = &signal.signal;
+    let more = match desired >= service.max {
+        true => format!("No more: max is {}.", service.max),
+        false => format!("One more as soon as {name} is above {}.", at(desired)),
+    };
+    let fewer = match desired <= service.min {
+        true => format!("No fewer: min is {}.", service.min),
+        false => format!("One fewer once {name} stays below {}.", at(desired - 1)),
+    };
+    format!("{more}\n{fewer}\n")
+}
+
+fn of_instance(
+    id: &str,
+    instance: Option<&Instance>,
+    entries: &[&JournalEntry],
+    paint: Paint,
+) -> String {
+    let Some(it) = instance else {
+        return format!("{id} is gone\n{}", lately(entries, paint));
+    };
+    let mut text = format!("{id}: {} for {}\n", it.phase.label(), age(it.phase_age_ms));
+    text.push_str(&format!("{}\n\n", paint.dim(&it.reason)));
+    let pool = if it.in_pool { "requests are sent to it" } else { "no requests are sent to it" };
+    text.push_str(&format!("pool      {pool}"));
+    if it.share_percent < 100 {
+        text.push_str(&format!(", {} % of its part", it.share_percent));
+    }
+    text.push('\n');
+    if let Some(ejection) = &it.ejection {
+        text.push_str(&format!("ejection  {}", ejected(ejection)));
+        text.push_str(&format!("; {} lately\n", times(ejection.times)));
+    }
+    if let Some(trouble) = &it.trouble {
+        text.push_str(&format!("probe     {trouble}\n"));
+    }
+    if let Some(boot) = it.boot_ms {
+        text.push_str(&format!("start     took {}\n", seconds(boot)));
+    }
+    text.push_str(&format!(
+        "requests  {} in flight, {} so far, {} failed through its fault\n",
+        it.in_flight, it.requests, it.failures
+    ));
+    text.push_str(&lately(entries, paint));
+    text
+}
+
+fn lately(entries: &[&JournalEntry], paint: Paint) -> String {
+    let lines = entries.iter().map(|entry| format!("{}  {}\n", paint.dim(&entry.at), entry.text));
+    let lines: String = lines.collect();
+    if lines.is_empty() { lines } else { format!("\nlately\n{lines}") }
+}
+
+fn times(count: u32) -> String {
+    match count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
+fn seconds(ms: u64) -> String {
+    if ms < 1000 { format!("{ms}ms") } else { format!("{:.1}s", ms as f64 / 1e3) }
+}
+
+/// Three digits are enough for a person.
+fn number(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decision() -> ScalingDecision {
+        let signal = |name: &str, value, per_instance, instances| ScalingSignal {
+            signal: name.to_owned(),
+            value: Some(value),
+            per_instance: Some(per_instance),
+            instances: Some(instances),
+            text: String::new(),
+        };
+        ScalingDecision {
+            age_ms: 200,
+            was: 3,
+            desired: 3,
+            signals: vec![
+                signal("arrivals", 210.0, 72.0, 2.92),
+                signal("in_flight", 14.0, 7.0, 2.0),
+                signal("backlog", 500.0, 100.0, 5.0),
+            ],
+            limits: Vec::new(),
+        }
+    }
+
+    fn service(min: u32, max: u32) -> Service {
+        let service = serde_json::json!({
+            "name": "shop", "desired": 3, "desired_reason": "", "ready": 3, "min": min, "max": max,
+            "balance": "least-latency", "generation": 1, "instances": [],
+        });
+        serde_json::from_value(service).unwrap()
+    }
+
+    #[test]
+    fn it_says_what_would_have_to_change() {
+        let check = |min, max, expected: &str| {
+            assert_eq!(what_would_change_it(&decision(), &service(min, max)), expected);
+        };
+        check(
+            1,
+            8,
+            "One more as soon as arrivals is above 216.\n\
+             One fewer once arrivals stays below 144.\n",
+        );
+        check(3, 3, "No more: max is 3.\nNo fewer: min is 3.\n");
+        let blind = ScalingDecision { signals: Vec::new(), ..decision() };
+        let said = what_would_change_it(&blind, &service(1, 8));
+        assert_eq!(said, "Without data about the demand the number stays as it is.\n");
+    }
+
+    #[test]
+    fn subjects_are_services_or_instances() {
+        let read = |text: &str| text.parse::<Subject>().ok();
+        assert_eq!(read("shop"), Some(Subject::Service("shop".parse().unwrap())));
+        assert_eq!(read("shop.2"), Some(Subject::Instance("shop.2".parse().unwrap())));
+        assert_eq!(read("shop."), None);
+        assert_eq!(read("Shop"), None);
+    }
+}

@@ -1,0 +1,120 @@
+//! The number of instances follows the load, up and down, to none and back; and Herder says why.
+//! How good the policies are is shown by the simulation, not here.
+#![allow(clippy::unwrap_used)]
+
+use testkit::{Herd, Herder, Load, PATIENCE, wait_until};
+
+const HERDER: &str = env!("CARGO_BIN_EXE_herder");
+
+/// A request takes this long, and an instance serves four at once: 40 a second.
+const WORK: &str = "/work?ms=100";
+
+/// A shop with one instance to `max`; `keys` are of its `scale`.
+async fn shop(max: u32, keys: &str) -> Herd {
+    let config = format!(
+        r#"
+[listener.web]
+bind = "127.0.0.1:0"
+
+[service.shop]
+run = ["{HERDER}", "__shop"]
+health = "/healthz"
+limits.in_flight_max = 4
+
+[service.shop.scale]
+min = 1
+max = {max}
+{keys}
+"#
+    );
+    let herd = Herder::serve(HERDER, &config).start();
+    herd.wait_ready("shop", 1).await;
+    herd
+}
+
+const QUICK: &str = "target = { down_window = \"1s\", down_half_life = \"500ms\" }";
+
+async fn desired(herd: &Herd) -> u64 {
+    let services = herd.up().await["services"].take();
+    services[0]["desired"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn the_herd_follows_the_load_and_loses_nothing_on_the_way() {
+    let herd = shop(5, QUICK).await;
+    let load = Load::get(herd.addr().await, WORK).connections(32).rate_per_s(110).start();
+    wait_until(PATIENCE, "more instances", async || desired(&herd).await >= 4).await;
+    let why = herd.ordered(["explain", "shop"]).await;
+    assert!(why.contains("policy target") && why.contains("in_flight"), "{why}");
+    let metrics = herd.admin("/metrics").await.unwrap().text();
+    assert!(metrics.contains("herder_instances_wanted{service=\"shop\",signal=\"arrivals\"}"));
+    let report = load.stop().await;
+    assert_eq!((report.failed(), report.ok), (0, report.sent), "{report}");
+    let slow = Load::get(herd.addr().await, WORK).connections(2).rate_per_s(10).start();
+    herd.wait_settled("shop", 1).await;
+    let report = slow.stop().await;
+    assert_eq!((report.failed(), report.ok), (0, report.sent), "{report}");
+    let said = herd.ordered(["journal", "-n", "500"]).await;
+    let went_down = said
+        .lines()
+        .any(|line| line.contains("shop: 1 desired, was 2") && line.contains(" each: "));
+    assert!(went_down, "{said}");
+    herd.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_that_sleeps_is_woken_once_and_everybody_is_answered() {
+    let herd = shop(1, "idle_after = \"1s\"").await;
+    let addr = herd.addr().await;
+    wait_until(PATIENCE, "asleep", async || herd.instances("shop").await.is_empty()).await;
+    let load = Load::get(addr, "/").connections(200).rate_per_s(2000).start();
+    wait_until(PATIENCE, "an answer for each", async || load.answered() >= 200).await;
+    let report = load.stop().await;
+    assert_eq!((report.failed(), report.ok), (0, report.sent), "{report}");
+    let said = herd.ordered(["journal", "-n", "500"]).await;
+    let starts = said.lines().filter(|line| line.contains(" starting: ")).count();
+    assert_eq!(starts, 2, "the first one, and one for all of them: {said}");
+    wait_until(PATIENCE, "asleep again", async || herd.instances("shop").await.is_empty()).await;
+    herd.stop().await;
+}
+
+#[tokio::test]
+async fn a_recommendation_is_shown_and_an_order_holds_until_auto() {
+    let herd = shop(5, "mode = \"recommend\"").await;
+    let load = Load::get(herd.addr().await, WORK).connections(32).rate_per_s(110).start();
+    wait_until(PATIENCE, "a recommendation", async || {
+        herd.ordered(["status"]).await.contains("the autoscaler recommends")
+    })
+    .await;
+    assert_eq!(desired(&herd).await, 1);
+    let config = std::fs::read_to_string(herd.dir().join("herder.toml")).unwrap();
+    herd.rewrite(&config.replace("mode = \"recommend\"", QUICK));
+    herd.ordered(["scale", "shop", "2", "--no-wait"]).await;
+    herd.ordered(["reload"]).await;
+    wait_until(PATIENCE, "what it would have", async || {
+        let status = herd.ordered(["status"]).await;
+        status.contains("2 desired: scale shop 2") && status.contains("an operator ordered")
+    })
+    .await;
+    herd.ordered(["scale", "shop", "auto", "--no-wait"]).await;
+    wait_until(PATIENCE, "more instances", async || desired(&herd).await >= 4).await;
+    let report = load.stop().await;
+    assert_eq!(report.failed(), 0, "{report}");
+    herd.stop().await;
+}
+
+#[tokio::test]
+async fn an_instance_is_explained_too() {
+    let herd = shop(5, "policy = \"fixed\"").await;
+    let why = herd.ordered(["explain", "shop.1"]).await;
+    assert!(why.contains("shop.1: ready for") && why.contains("requests are sent to it"), "{why}");
+    assert!(why.contains("lately") && why.contains("shop.1 ready: passed 2 probes"), "{why}");
+    let why = herd.ordered(["explain", "shop"]).await;
+    assert!(why.contains("follows nothing"), "{why}");
+    let json = herd.ordered(["explain", "shop.1", "--json"]).await;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["instance"]["phase"], "ready");
+    let answer = herd.command(["explain", "shop.7"]).await;
+    assert!(answer.stderr.contains("there is no instance `shop.7`"), "{answer:?}");
+    herd.stop().await;
+}
