@@ -10,6 +10,8 @@ pub enum Standing {
     OnTrial,
     /// Ready, and ejected.
     Ejected,
+    /// Ready, and wants no more requests.
+    Resting,
     /// Fails its probes, and answers them.
     Unwell,
     /// Refuses connections, does not answer, or has not been ready yet.
@@ -58,7 +60,9 @@ const OVERPROVISION_PERCENT: usize = 140;
 /// As Envoy does it: a priority with enough available instances gets all requests, else the next
 /// one the rest. If that does not make a whole, the loads are scaled up to one; and a priority with
 /// fewer than `panic_percent` of those that answer available (0 never) gets its requests to all
-/// that answer. Those that refuse or are silent get none in any case: sending there helps nobody.
+/// that answer. Those that want no requests get some in a panic too, and when nobody at all is
+/// available that is one: they still serve. Those that refuse or are silent get none in any case:
+/// sending there helps nobody.
 /// Members of a tier are in the order of the candidates.
 pub fn roster(candidates: &[Candidate], panic_percent: u32) -> Vec<Tier> {
     let mut groups: Vec<Group> = Vec::new();
@@ -71,7 +75,9 @@ pub fn roster(candidates: &[Candidate], panic_percent: u32) -> Vec<Tier> {
     }
     let norm: usize = groups.iter().map(Group::health).sum();
     if norm < 100 {
+        let nobody = groups.iter().all(|group| group.available == 0);
         groups.iter_mut().for_each(|group| group.consider_panic(panic_percent));
+        groups.iter_mut().filter(|_| nobody).for_each(|group| group.use_last(panic_percent));
     }
     let mut left = LOAD_FULL;
     let mut tiers = Vec::new();
@@ -101,7 +107,9 @@ struct Group {
     priority: u32,
     total: usize,
     available: usize,
+    /// Not those that rest: that they are few is no trouble.
     alive: usize,
+    resting: usize,
     panic: Option<Panic>,
 }
 
@@ -109,14 +117,15 @@ impl Group {
     fn count(&mut self, standing: Standing) {
         self.total += 1;
         self.available += usize::from(matches!(standing, Standing::Available | Standing::OnTrial));
-        self.alive += usize::from(standing != Standing::Away);
+        self.alive += usize::from(!matches!(standing, Standing::Away | Standing::Resting));
+        self.resting += usize::from(standing == Standing::Resting);
     }
 
     /// Whether those that stand like this get its requests.
     fn has(&self, standing: Standing) -> bool {
         match standing {
             Standing::Available | Standing::OnTrial => true,
-            Standing::Ejected | Standing::Unwell => self.panic.is_some(),
+            Standing::Ejected | Standing::Unwell | Standing::Resting => self.panic.is_some(),
             Standing::Away => false,
         }
     }
@@ -127,9 +136,16 @@ impl Group {
     }
 
     fn consider_panic(&mut self, percent: u32) {
-        let Self { available, alive, .. } = *self;
+        let Self { available, alive, resting, .. } = *self;
         if available * 100 < alive * percent as usize {
-            self.panic = Some(Panic { available, alive });
+            self.panic = Some(Panic { available, alive: alive + resting });
+        }
+    }
+
+    /// The last resort, if there is one: those that rest.
+    fn use_last(&mut self, percent: u32) {
+        if percent > 0 && self.resting > 0 {
+            self.panic = Some(Panic { available: 0, alive: self.alive + self.resting });
         }
     }
 }
@@ -138,14 +154,15 @@ impl Group {
 mod tests {
     use super::*;
 
-    /// Instances as letters, priorities apart by `|`: + available, t on trial, e ejected, u unwell,
-    /// - away.
+    /// Instances as letters, priorities apart by `|`: + available, t on trial, e ejected,
+    /// r resting, u unwell, - away.
     fn candidates(text: &str) -> Vec<Candidate> {
         let of_priority = |(priority, letters): (u32, &str)| {
             let standing = |letter| match letter {
                 '+' => Standing::Available,
                 't' => Standing::OnTrial,
                 'e' => Standing::Ejected,
+                'r' => Standing::Resting,
                 'u' => Standing::Unwell,
                 _ => Standing::Away,
             };
@@ -194,6 +211,20 @@ mod tests {
         assert_eq!(told("++e", 100), "0!: 10000 of [0, 1, 2]");
     }
 
+    #[test]
+    fn those_that_rest_are_the_last_resort() {
+        check("+r", "0: 10000 of [0]");
+        check("+rrr", "0: 10000 of [0]");
+        check("rr", "0!: 10000 of [0, 1]");
+        check("r-", "0!: 10000 of [0]");
+        check("ru", "0!: 10000 of [0, 1]");
+        check("+reee", "0!: 10000 of [0, 1, 2, 3, 4]");
+        check("rr|++", "1: 10000 of [2, 3]");
+        check("rr|-+", "1: 10000 of [3]");
+        check("+r|++", "0: 7000 of [0], 1: 3000 of [2, 3]");
+        assert_eq!(told("rr", 0), "");
+    }
+
     /// The table of Envoy's documentation: two priorities, so much of each available.
     #[test]
     fn the_next_priority_takes_what_the_first_cannot() {
@@ -237,7 +268,7 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(11);
         for _ in 0..5_000 {
             let letters = |rng: &mut fastrand::Rng| {
-                (0..rng.usize(0..6)).map(|_| *rng.choice(b"+teu-").unwrap() as char).collect()
+                (0..rng.usize(0..6)).map(|_| *rng.choice(b"+teru-").unwrap() as char).collect()
             };
             let text = (0..rng.usize(1..4)).map(|_| letters(&mut rng)).collect::<Vec<String>>();
             let text = text.join("|");

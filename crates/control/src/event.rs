@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 
 use model::{Desired, InstanceId, Report, ServiceName};
 
+use crate::Feedback;
+
 /// Something that happened, or that somebody ordered.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -42,6 +44,13 @@ pub enum Event {
         id: InstanceId,
         /// With what.
         outcome: ProbeOutcome,
+    },
+    /// An instance said how many requests it wants, with an answer that passes its probe.
+    FedBack {
+        /// Which.
+        id: InstanceId,
+        /// What it said.
+        feedback: Feedback,
     },
     /// A worker noticed something about an instance.
     Reported {
@@ -125,6 +134,16 @@ pub enum ProbeOutcome {
     Fail(String),
     /// It did not answer: refused, reset or too late.
     Silent(String),
+}
+
+impl ProbeOutcome {
+    /// What was wrong, if something was.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            ProbeOutcome::Pass => None,
+            ProbeOutcome::Fail(why) | ProbeOutcome::Silent(why) => Some(why),
+        }
+    }
 }
 
 impl fmt::Display for ExitStatus {

@@ -8,6 +8,7 @@ mod clock;
 mod drain;
 pub mod driver;
 mod event;
+mod feedback;
 mod handle;
 mod journal;
 pub mod plan;
@@ -20,11 +21,12 @@ mod view;
 pub use action::Action;
 pub use driver::{Colour, Driver, DriverSettings, Launcher, Orphans, Sink};
 pub use event::{Event, Exit, ExitStatus, Order, ProbeOutcome, Refusal};
+pub use feedback::Feedback;
 pub use handle::Handle;
 pub use journal::Journal;
 pub use run::{Parts, Running, spawn};
 pub use state::{Settings, State};
 pub use view::{
-    AdmissionView, BackoffView, Entry, InstanceView, Kind, RolloutView, ScalingView, ServiceView,
-    View,
+    AdmissionView, BackoffView, Entry, InstanceView, Kind, ProbedView, RolloutView, ScalingView,
+    ServiceView, View,
 };

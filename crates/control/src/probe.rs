@@ -23,7 +23,7 @@ pub(crate) use self::questions::Questions;
 
 use self::cadence::Cadence;
 use self::turns::{Lanes, Pace, Turns};
-use crate::{Event, ProbeOutcome};
+use crate::{Event, Feedback, ProbeOutcome};
 
 /// One question to one instance, however it is put.
 pub(crate) trait Ask: 'static {
@@ -33,7 +33,16 @@ pub(crate) trait Ask: 'static {
     /// # Errors
     /// When it could not be asked for a reason that is Herder's own, such as no file descriptor
     /// left: that says nothing about the instance.
-    async fn ask(&self, endpoint: &Endpoint, service: &Service) -> io::Result<ProbeOutcome>;
+    async fn ask(&self, endpoint: &Endpoint, service: &Service) -> io::Result<Answer>;
+}
+
+/// What an instance answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// Whether it is fit.
+    pub(crate) outcome: ProbeOutcome,
+    /// What it says beside that about the requests that it wants, in its own words.
+    pub(crate) said: String,
 }
 
 /// Probes instances from the control thread, one task for each. Dropping it stops them all.
@@ -127,13 +136,13 @@ impl<A: Ask> Watch<A> {
         let service = Arc::clone(&self.service);
         let mut cadence = Cadence::default();
         loop {
-            let outcome = self.probe(&service).await;
-            let pause = cadence.pause(outcome.as_ref(), &service.health, &mut self.rng);
-            if let Some(outcome) = outcome {
-                let id = self.endpoint.id.clone();
-                if self.events.send(Event::Probed { id, outcome }).await.is_err() {
-                    return;
-                }
+            let answer = self.probe(&service).await;
+            let outcome = answer.as_ref().map(|answer| &answer.outcome);
+            let pause = cadence.pause(outcome, &service.health, &mut self.rng);
+            if let Some(answer) = answer
+                && self.report(answer, &service).await.is_err()
+            {
+                return;
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -142,8 +151,22 @@ impl<A: Ask> Watch<A> {
         }
     }
 
+    /// What an instance wants comes first: if its probe makes it ready, it begins with that.
+    async fn report(
+        &self,
+        Answer { outcome, said }: Answer,
+        service: &Service,
+    ) -> Result<(), mpsc::error::SendError<Event>> {
+        let id = || self.endpoint.id.clone();
+        if service.health.feedback && outcome == ProbeOutcome::Pass {
+            let feedback = Feedback::read(&said);
+            self.events.send(Event::FedBack { id: id(), feedback }).await?;
+        }
+        self.events.send(Event::Probed { id: id(), outcome }).await
+    }
+
     /// None when the instance could not be asked.
-    async fn probe(&mut self, service: &Service) -> Option<ProbeOutcome> {
+    async fn probe(&mut self, service: &Service) -> Option<Answer> {
         let health = &service.health;
         let turn = self.turns.take(&self.lanes, self.pace).await;
         let began = Instant::now();
@@ -152,22 +175,30 @@ impl<A: Ask> Watch<A> {
         drop(turn);
         self.pace = Pace::of(began.elapsed());
         match answer {
-            Ok(Ok(outcome)) => Some(outcome),
+            Ok(Ok(answer)) => Some(answer),
             Ok(Err(error)) => {
                 tracing::warn!(instance = %self.endpoint.id, %error, "could not probe an instance");
                 None
             }
             Err(_) => {
                 let within = health.timeout;
-                Some(ProbeOutcome::Silent(match &health.probe {
+                let why = match &health.probe {
                     Probe::Tcp => format!("no connection within {within:?}"),
                     probe @ Probe::Command { .. } => {
                         format!("{} did not end within {within:?}", probe.name())
                     }
                     probe => format!("{}: no answer within {within:?}", probe.name()),
-                }))
+                };
+                Some(ProbeOutcome::Silent(why).into())
             }
         }
+    }
+}
+
+impl From<ProbeOutcome> for Answer {
+    /// One that says nothing else.
+    fn from(outcome: ProbeOutcome) -> Self {
+        Self { outcome, said: String::new() }
     }
 }
 

@@ -10,6 +10,7 @@ mod configuration;
 mod decision;
 pub(crate) mod ejection;
 mod failure;
+mod feedback;
 pub(crate) mod instance;
 mod order;
 mod outlier;
@@ -103,6 +104,9 @@ impl State {
             Event::StartFailed { id, reason } => self.start_failed(now, &id, &reason),
             Event::Exited { id, exit } => self.exited(now, &id, exit),
             Event::Probed { id, outcome } => self.probed(now, &id, outcome),
+            Event::FedBack { id, feedback: said } => {
+                feedback::take(&mut self.services, now, &id, said, &mut self.journal);
+            }
             Event::Reported { id, report: Report::Unreachable } => self.unreachable(now, &id),
             Event::Reported { id, report: Report::Look } => self.look(&id),
             Event::Quiet { id } => self.quiet(&id),
@@ -171,6 +175,7 @@ impl State {
         for service in self.services.values_mut() {
             service.end_rollout(now, &mut self.journal);
             service.admit_all(now, &mut self.journal);
+            service.forget_feedback(now, &mut self.journal);
             service.settle_pool(now, &mut self.journal);
         }
     }

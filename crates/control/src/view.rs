@@ -36,6 +36,8 @@ pub struct ServiceView {
     pub max: u32,
     /// How requests are spread.
     pub balance: Algorithm,
+    /// What its instances are asked, such as `GET /healthz`.
+    pub probe: String,
     /// How clients stay with instances, if they do.
     pub affinity: Option<String>,
     /// What its number of instances follows, if anything.
@@ -118,6 +120,10 @@ pub struct InstanceView {
     pub reason: String,
     /// What its last failed probe found, while it is not ready.
     pub trouble: Option<String>,
+    /// How its last probe went, once one came back.
+    pub probed: Option<ProbedView>,
+    /// The percentage of its part of the requests that it wants by its own account; 0 for no more.
+    pub wants_percent: u32,
     /// Its generation; older than the service's while it waits to be replaced.
     pub generation: u64,
     /// Where it is reached, once the driver has told.
@@ -142,6 +148,15 @@ pub struct InstanceView {
     pub limit: u32,
     /// Whether requests are sent to it.
     pub in_pool: bool,
+}
+
+/// How a probe went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbedView {
+    /// When it came back.
+    pub at: Time,
+    /// What was wrong; nothing if it passed.
+    pub failure: Option<String>,
 }
 
 /// Whether a ready instance is let into the pool.
@@ -210,6 +225,8 @@ pub enum Kind {
     Admitted,
     /// So few are available that requests go to all that answer; or no longer.
     Panic,
+    /// An instance wants fewer requests than its part, or more again.
+    Feedback,
     /// Other parts of the requests go to other priorities than before.
     Failover,
     /// Starts are held back.
@@ -222,7 +239,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 16] = [
         Kind::Configured,
         Kind::Ordered,
         Kind::Refused,
@@ -234,6 +251,7 @@ impl Kind {
         Kind::Trial,
         Kind::Admitted,
         Kind::Panic,
+        Kind::Feedback,
         Kind::Failover,
         Kind::Backoff,
         Kind::Rollout,
@@ -254,6 +272,7 @@ impl Kind {
             Kind::Trial => "trial",
             Kind::Admitted => "admitted",
             Kind::Panic => "panic",
+            Kind::Feedback => "feedback",
             Kind::Failover => "failover",
             Kind::Backoff => "backoff",
             Kind::Rollout => "rollout",

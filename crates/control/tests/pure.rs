@@ -19,6 +19,8 @@ mod rules_ejection;
 mod rules_ending;
 #[path = "pure/rules_failure.rs"]
 mod rules_failure;
+#[path = "pure/rules_feedback.rs"]
+mod rules_feedback;
 #[path = "pure/rules_health.rs"]
 mod rules_health;
 #[path = "pure/rules_order.rs"]

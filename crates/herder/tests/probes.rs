@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -13,7 +13,8 @@ use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustix::process::Signal;
-use testkit::{Ask, Herd, Herder, HttpOrigin, PATIENCE, Reply, wait_for, wait_until};
+use serde_json::Value;
+use testkit::{Ask, Herd, Herder, HttpOrigin, Load, PATIENCE, Reply, wait_for, wait_until};
 
 /// More than a service may have probes under way.
 const SWALLOWING: usize = 70;
@@ -197,4 +198,63 @@ async fn the_health_service_of_grpc_decides() {
     herd.wait_ready("shop", 1).await;
     herd.stop().await;
     instance.abort();
+}
+
+/// An instance that takes itself out of the pool and comes back, without a failed request; and one
+/// that wants less.
+#[tokio::test]
+async fn instances_say_how_many_requests_they_want() {
+    let words = Arc::new(Mutex::new(String::new()));
+    let said = Arc::clone(&words);
+    let origin = HttpOrigin::start("a", move |ask: &Ask| match &*ask.request.target {
+        "/healthz" => Reply::bytes("ok").field("Herder-Feedback", &said.lock().unwrap()),
+        _ => Reply::bytes("a"),
+    });
+    let (origin, other) = (origin.await, HttpOrigin::echo("b").await);
+    let addrs = [origin.addr().to_string(), other.addr().to_string()];
+    let more = "health = { FAST, path = '/healthz', feedback = true }\nbalance = 'round-robin'";
+    let herd = serve(&[("shop", &addrs, more)]);
+    herd.wait_ready("shop", 2).await;
+    let load = Load::get(herd.addr().await, "/shop").connections(4).rate_per_s(400).start();
+    let instance = async || {
+        let status = herd.up().await;
+        status["services"][0]["instances"][0].clone()
+    };
+    let served = || origin.requests();
+    let before = served();
+    wait_until(PATIENCE, "requests", async || served() > before + 50).await;
+
+    "drain".clone_into(&mut words.lock().unwrap());
+    wait_told(&herd, "shop.1 wants no more requests").await;
+    let now = instance().await;
+    assert_eq!((&now["phase"], &now["in_pool"]), (&"ready".into(), &false.into()), "{now:#}");
+    assert_eq!((&now["wants_percent"], &now["last_probe"]["failure"]), (&0.into(), &Value::Null));
+    let (before, answered) = (served(), load.answered());
+    wait_until(PATIENCE, "200 elsewhere", async || load.answered() > answered + 200).await;
+    // Its probes come on, twenty a second at most.
+    assert!(served() < before + 50, "{} requests", served() - before);
+
+    "25%".clone_into(&mut words.lock().unwrap());
+    wait_told(&herd, "shop.1 wants 25 % of its part of the requests").await;
+    assert_eq!(instance().await["share_percent"], 25);
+    "ready".clone_into(&mut words.lock().unwrap());
+    wait_told(&herd, "shop.1 wants its whole part of the requests").await;
+    assert_eq!(instance().await["share_percent"], 100);
+    let report = load.stop().await;
+    assert_eq!((report.failed(), report.ok), (0, report.sent), "{report}");
+
+    let text = herd.ordered(["status"]).await;
+    assert!(text.contains("  probe: GET /healthz\n"), "{text}");
+    herd.stop().await;
+}
+
+/// The same as the first line of a command.
+#[tokio::test]
+async fn a_command_says_how_many_requests_its_instance_wants() {
+    let origin = HttpOrigin::echo("a").await;
+    let health = "health = { FAST, command = 'echo up, 30%', feedback = true }";
+    let herd = serve(&[("shop", &[origin.addr().to_string()], health)]);
+    herd.wait_ready("shop", 1).await;
+    wait_told(&herd, "shop.1 wants 30 % of its part of the requests").await;
+    herd.stop().await;
 }

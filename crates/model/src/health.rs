@@ -28,6 +28,8 @@ pub struct Health {
     pub unhealthy: u32,
     /// From the start of an instance until it must be ready.
     pub timeout_boot: Duration,
+    /// Whether answers may say how many requests an instance wants.
+    pub feedback: bool,
 }
 
 /// What a probe asks.

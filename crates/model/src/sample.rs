@@ -33,6 +33,7 @@ impl Service {
                 healthy: 1,
                 unhealthy: 1,
                 timeout_boot: NEVER,
+                feedback: false,
             },
             eject: Eject::never(),
             panic_percent: 0,

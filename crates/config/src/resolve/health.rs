@@ -54,14 +54,24 @@ pub(super) fn health(
             "lower interval_fast or raise interval".into(),
         );
     }
+    let probe = probe(&path, &table, report);
+    if table.feedback && probe == Probe::Tcp {
+        let [feedback, path] = ["feedback", "path"].map(|key| format!("{path}.{key}"));
+        report.problem(
+            &[&feedback, &path],
+            "has no effect: a connection that is accepted says nothing".into(),
+            "add a path, grpc or command, or remove it".into(),
+        );
+    }
     Health {
-        probe: probe(&path, &table, report),
+        probe,
         interval,
         interval_fast,
         timeout: table.timeout.get(),
         healthy: table.healthy.get(),
         unhealthy: table.unhealthy.get(),
         timeout_boot: table.timeout_boot.get(),
+        feedback: table.feedback,
     }
 }
 

@@ -61,6 +61,9 @@ pub(crate) struct Health {
     /// status 0 passes. HERDER_ADDRESS, HERDER_HOST and HERDER_PORT tell it where to look.
     #[schemars(example = &"./check.sh {port}")]
     pub command: Option<Run>,
+    /// Whether an answer that passes may say how many requests the instance wants: `50%`, `drain`
+    /// or `ready`, in the header `Herder-Feedback`, or as the first line that `command` writes.
+    pub feedback: bool,
     /// Between two probes of a ready instance, with some jitter.
     pub interval: defaults::HealthInterval,
     /// Between two probes of an instance that starts or fails. Never above `interval`.

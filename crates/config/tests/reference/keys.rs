@@ -46,6 +46,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.health.body_match", "'^up'", "'^down'"),
     ("service.NAME.health.grpc", "true", "'a.B'"),
     ("service.NAME.health.command", "'./a'", "'./b'"),
+    ("service.NAME.health.feedback", "true", "false"),
     ("service.NAME.health.interval", "'2100ms'", "'2200ms'"),
     ("service.NAME.health.interval_fast", "'210ms'", "'220ms'"),
     ("service.NAME.health.timeout", "'310ms'", "'320ms'"),

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
-use super::wire::{AGENT, HEAD_BYTES_MAX, http_text};
+use super::wire::{AGENT, HEAD_BYTES_MAX, http_text, said};
 
 const METHOD: &str = "/grpc.health.v1.Health/Check";
 /// Bytes of the message of an answer, which has two. Beyond: a failure.
@@ -60,14 +60,15 @@ struct Beside(Rc<RefCell<Vec<AbortHandle>>>);
 /// Ends what runs beside an exchange with the exchange itself.
 struct Leash(Beside);
 
-/// Ok if it is serving, else what was wrong, as the end of a sentence that begins with what was
-/// asked. An empty `service` asks about the instance as a whole.
+/// What it says about the requests that it wants if it is serving, else what was wrong, as the end
+/// of a sentence that begins with what was asked. An empty `service` asks about the instance as a
+/// whole.
 pub(super) async fn ask(
     stream: TcpStream,
     addr: SocketAddr,
     service: &str,
     timeout: Duration,
-) -> Result<(), String> {
+) -> Result<String, String> {
     let request = request(addr, service, timeout)
         .map_err(|error| format!("cannot be sent: {error}; correct `health`"))?;
     let leash = Leash(Beside::default());
@@ -127,7 +128,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
     [&[0], length.to_be_bytes().as_slice(), message].concat()
 }
 
-async fn judge(answer: Response<Incoming>) -> Result<(), String> {
+async fn judge(answer: Response<Incoming>) -> Result<String, String> {
     let status = answer.status().as_u16();
     let is_grpc = answer
         .headers()
@@ -138,6 +139,7 @@ async fn judge(answer: Response<Incoming>) -> Result<(), String> {
     }
     // An answer without a message may have its code in its head.
     refused(answer.headers())?;
+    let mut words = said(answer.headers());
     let mut is_over = answer.headers().contains_key("grpc-status");
     let mut incoming = answer.into_body();
     let mut body = Vec::new();
@@ -151,6 +153,7 @@ async fn judge(answer: Response<Incoming>) -> Result<(), String> {
         }
         if let Some(trailers) = frame.trailers_ref() {
             refused(trailers)?;
+            words = words.or(said(trailers));
             is_over = trailers.contains_key("grpc-status");
         }
     }
@@ -158,7 +161,7 @@ async fn judge(answer: Response<Incoming>) -> Result<(), String> {
         return Err("broke off before the answer was whole".to_owned());
     }
     match message(&body).and_then(serving) {
-        Some(SERVING) => Ok(()),
+        Some(SERVING) => Ok(words.unwrap_or_default()),
         Some(other) => {
             let word = usize::try_from(other).ok().and_then(|at| STATUSES.get(at));
             Err(format!("answered {}", word.copied().unwrap_or("with a status that is none")))

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use model::HttpProbe;
 use tokio::net::TcpStream;
 
-use super::wire::{AGENT, HEAD_BYTES_MAX, http_text};
+use super::wire::{AGENT, HEAD_BYTES_MAX, http_text, said};
 
 /// Bytes of the body of an answer that are read, so that the instance can finish it in peace, and
 /// that a body is judged by. Beyond: the connection is closed, and what was read counts.
@@ -21,13 +21,13 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Methods of requests that have no body by nature; others say that theirs is empty.
 const WITHOUT_BODY: [&str; 4] = ["GET", "HEAD", "OPTIONS", "TRACE"];
 
-/// Ok if the answer passes, else what was wrong, as the end of a sentence that begins with the
-/// request.
+/// What it says about the requests that it wants if the answer passes, else what was wrong, as the
+/// end of a sentence that begins with the request.
 pub(super) async fn ask(
     stream: TcpStream,
     addr: SocketAddr,
     probe: &HttpProbe,
-) -> Result<(), String> {
+) -> Result<String, String> {
     let request = request(addr, probe)
         .map_err(|error| format!("cannot be sent: {error}; correct `health`"))?;
     let mut builder = http1::Builder::new();
@@ -73,8 +73,9 @@ fn request(
     request.body(Empty::new())
 }
 
-async fn judge(answer: Response<Incoming>, probe: &HttpProbe) -> Result<(), String> {
+async fn judge(answer: Response<Incoming>, probe: &HttpProbe) -> Result<String, String> {
     let status = answer.status().as_u16();
+    let said = said(answer.headers()).unwrap_or_default();
     let mut incoming = answer.into_body();
     let mut body = Vec::new();
     let mut read = 0;
@@ -98,7 +99,7 @@ async fn judge(answer: Response<Incoming>, probe: &HttpProbe) -> Result<(), Stri
         return Err(format!("answered {status}"));
     }
     match probe.misses(&body) {
-        None => Ok(()),
+        None => Ok(said),
         Some(lack) if read > BODY_BYTES_MAX => {
             Err(format!("answered {status} with a body of which the first 64 KiB are one {lack}"))
         }

@@ -6,8 +6,7 @@ use std::io;
 use model::{Endpoint, Probe, Service};
 
 use super::wire::{self, Question};
-use super::{Ask, command};
-use crate::ProbeOutcome;
+use super::{Answer, Ask, command};
 use crate::driver::Checks;
 
 /// Asks over the network, or by a command.
@@ -17,7 +16,7 @@ pub(crate) struct Questions {
 }
 
 impl Ask for Questions {
-    async fn ask(&self, endpoint: &Endpoint, service: &Service) -> io::Result<ProbeOutcome> {
+    async fn ask(&self, endpoint: &Endpoint, service: &Service) -> io::Result<Answer> {
         let probe = &service.health.probe;
         let question = match probe {
             Probe::Tcp => Question::Connect,
@@ -25,8 +24,8 @@ impl Ask for Questions {
             Probe::Grpc { service } => Question::Grpc(service),
             Probe::Command { argv } => {
                 let checked = self.checks.run(endpoint, service, argv).await?;
-                let verdict = checked.and_then(|checked| command::judge(&checked));
-                return Ok(wire::outcome(probe, verdict));
+                let verdict = checked.and_then(command::judge);
+                return Ok(wire::answer(probe, verdict));
             }
         };
         wire::ask(endpoint, service, question).await

@@ -28,6 +28,7 @@ pub(crate) fn health() -> Health {
         healthy: 2,
         unhealthy: 3,
         timeout_boot: 60 * SECOND,
+        feedback: false,
     }
 }
 
@@ -53,6 +54,7 @@ fn endpoint_of(service: &str, number: u16) -> Arc<Endpoint> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Pass,
+    Says(&'static str),
     Fail,
     Never,
     CannotAsk,
@@ -98,13 +100,16 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Ask for Rc<Herd> {
-    async fn ask(&self, endpoint: &Endpoint, _: &Service) -> io::Result<ProbeOutcome> {
+    async fn ask(&self, endpoint: &Endpoint, _: &Service) -> io::Result<super::Answer> {
         let _under_way = UnderWay::new(self);
         self.asked.borrow_mut().push((endpoint.addr, Instant::now()));
         match self.answer.get() {
             _ if endpoint.addr.port() >= SWALLOWS_FROM => std::future::pending().await,
-            Answer::Pass => Ok(ProbeOutcome::Pass),
-            Answer::Fail => Ok(ProbeOutcome::Fail("GET /healthz answered 500".into())),
+            Answer::Pass => Ok(ProbeOutcome::Pass.into()),
+            Answer::Says(said) => {
+                Ok(super::Answer { outcome: ProbeOutcome::Pass, said: said.to_owned() })
+            }
+            Answer::Fail => Ok(ProbeOutcome::Fail("GET /healthz answered 500".into()).into()),
             Answer::Never => std::future::pending().await,
             Answer::CannotAsk => Err(io::Error::other("no file descriptor left")),
         }
@@ -310,6 +315,42 @@ async fn those_that_never_answer_keep_nobody_else_waiting() {
             for (port, (_, longest)) in gaps {
                 assert!(longest <= cadence, "{port} was left alone for {longest:?}");
             }
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_instance_wants_comes_before_its_pass_if_anybody_listens() {
+    let herd = Herd::new(Answer::Says("drain"));
+    LocalSet::new()
+        .run_until(async {
+            let (mut prober, mut outcomes) = prober(&herd);
+            prober.watch(endpoint(1), Arc::new(service()));
+            next(&mut outcomes, SECOND).await;
+            prober.forget(&endpoint(1).id);
+
+            let mut service = service();
+            service.health.feedback = true;
+            prober.watch(endpoint(1), Arc::new(service));
+            for (answer, expected) in [
+                (Answer::Says("drain"), Feedback::Drain),
+                (Answer::Says("50%"), Feedback::Percent(50)),
+                (Answer::Pass, Feedback::WHOLE),
+            ] {
+                herd.answer.set(answer);
+                prober.hasten(&endpoint(1).id);
+                while let Some(event) = outcomes.recv().await {
+                    let Event::FedBack { feedback, .. } = event else { panic!("{event:?}") };
+                    let (_, outcome) = next(&mut outcomes, Duration::from_millis(1)).await;
+                    assert_eq!(outcome, ProbeOutcome::Pass);
+                    if feedback == expected {
+                        break;
+                    }
+                }
+            }
+            // A failure says nothing else.
+            herd.answer.set(Answer::Fail);
+            next(&mut outcomes, 3 * SECOND).await;
         })
         .await;
 }

@@ -3,17 +3,20 @@
 
 use std::io::{self, ErrorKind};
 
+use hyper::HeaderMap;
 use model::{Endpoint, HttpProbe, Probe, ProxyProtocolOut, Service};
 use proxy_protocol::Version;
 use rustix::io::Errno;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::{grpc, http};
+use super::{Answer, grpc, http};
 use crate::ProbeOutcome;
 
 /// Bytes of the head of an answer. Beyond: a failure, an answer to a probe is no novel.
 pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// The header in which an instance says how many requests it wants.
+const FEEDBACK: &str = "herder-feedback";
 /// How Herder calls itself.
 pub(super) const AGENT: &str = concat!("herder-probe/", env!("CARGO_PKG_VERSION"));
 
@@ -36,31 +39,36 @@ pub(super) async fn ask(
     endpoint: &Endpoint,
     service: &Service,
     question: Question<'_>,
-) -> io::Result<ProbeOutcome> {
+) -> io::Result<Answer> {
     let addr = endpoint.addr;
     let mut stream = match TcpStream::connect(addr).await {
         Ok(stream) => stream,
         Err(error) if is_ours(&error) => return Err(error),
-        Err(error) => return Ok(ProbeOutcome::Silent(io_text(&error))),
+        Err(error) => return Ok(ProbeOutcome::Silent(io_text(&error)).into()),
     };
     if let Err(error) = introduce(&mut stream, service.proxy_protocol).await {
-        return Ok(ProbeOutcome::Silent(io_text(&error)));
+        return Ok(ProbeOutcome::Silent(io_text(&error)).into());
     }
     let health = &service.health;
     let verdict = match question {
-        Question::Connect => Ok(()),
+        Question::Connect => Ok(String::new()),
         Question::Http(probe) => http::ask(stream, addr, probe).await,
         Question::Grpc(name) => grpc::ask(stream, addr, name, health.timeout).await,
     };
-    Ok(outcome(&health.probe, verdict))
+    Ok(answer(&health.probe, verdict))
 }
 
-/// What an answer means, given what was wrong as the end of a sentence.
-pub(super) fn outcome(probe: &Probe, verdict: Result<(), String>) -> ProbeOutcome {
+/// What an answer means, given what it said, or what was wrong as the end of a sentence.
+pub(super) fn answer(probe: &Probe, verdict: Result<String, String>) -> Answer {
     match verdict {
-        Ok(()) => ProbeOutcome::Pass,
-        Err(why) => ProbeOutcome::Fail(format!("{} {why}", probe.name())),
+        Ok(said) => Answer { outcome: ProbeOutcome::Pass, said },
+        Err(why) => ProbeOutcome::Fail(format!("{} {why}", probe.name())).into(),
     }
+}
+
+/// What an instance says in the header that is there for it, if it does.
+pub(super) fn said(headers: &HeaderMap) -> Option<String> {
+    headers.get(FEEDBACK).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
 /// Says, to those who want to be told who the client is, that there is none: it is Herder itself.
@@ -138,7 +146,7 @@ pub(super) mod tests {
             Probe::Grpc { service } => Question::Grpc(service),
             Probe::Command { .. } => panic!("a command is not asked over a connection"),
         };
-        super::ask(&endpoint, service, question).await.unwrap()
+        super::ask(&endpoint, service, question).await.unwrap().outcome
     }
 
     pub(crate) async fn ask(addr: SocketAddr, probe: &Probe) -> ProbeOutcome {

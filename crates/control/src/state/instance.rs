@@ -9,6 +9,7 @@ use model::{Endpoint, Health, InstanceId, Phase, StaticEndpoint, Time};
 
 use crate::journal::{Journal, count, span};
 use crate::state::ejection::Ejection;
+use crate::state::feedback::Wants;
 use crate::{Kind, ProbeOutcome};
 
 /// One instance, from the order to start it until it is gone.
@@ -38,6 +39,10 @@ pub(crate) struct Instance {
     pub(crate) failed: bool,
     /// Whether it is let into the pool while it is ready.
     pub(crate) ejection: Ejection,
+    /// How many requests it wants.
+    pub(crate) wants: Wants,
+    /// When its last probe came back, and what was wrong if something was.
+    pub(crate) probed: Option<(Time, Option<String>)>,
     /// Whether it answered when it failed its last probe, and was not refusing since: see
     /// [`ProbeOutcome`].
     pub(crate) answers: bool,
@@ -110,6 +115,8 @@ impl Instance {
             probe_failure: None,
             failed: false,
             ejection: Ejection::default(),
+            wants: Wants::default(),
+            probed: None,
             answers: false,
             ending: None,
             phase: Phase::Starting,
@@ -198,6 +205,7 @@ impl Instance {
         health: &Health,
     ) -> Option<(Phase, String)> {
         self.answers = !matches!(outcome, ProbeOutcome::Silent(_));
+        self.probed = Some((now, outcome.failure().map(str::to_owned)));
         self.streak = match (outcome, self.streak) {
             (ProbeOutcome::Pass, Streak::Passed(n)) => Streak::Passed(n.saturating_add(1)),
             (ProbeOutcome::Pass, Streak::Failed(_)) => Streak::Passed(1),

@@ -176,7 +176,7 @@ impl ServiceState {
     fn spares(&self, number: u32) -> Option<Spared> {
         let instance = self.instances.get(&number)?;
         let mut others = self.ready().filter(|other| other.id != instance.id);
-        if !others.any(|other| other.ejection.is_admitted()) {
+        if !others.any(Instance::is_available) {
             return Some(Spared::Last);
         }
         let alike = || self.ready().filter(|other| other.priority() == instance.priority());
@@ -239,7 +239,7 @@ impl Instance {
 
     /// Whether requests are sent to it without reserve.
     pub(crate) fn is_available(&self) -> bool {
-        self.phase() == Phase::Ready && self.ejection.is_admitted()
+        self.phase() == Phase::Ready && self.ejection.is_admitted() && !self.wants.rests()
     }
 }
 

@@ -6,7 +6,7 @@ use model::{SHARE_FULL, Time, UNLIMITED};
 use crate::state::affinity;
 use crate::state::instance::Instance;
 use crate::state::service::{ServiceState, Standing};
-use crate::{BackoffView, InstanceView, RolloutView, ServiceView};
+use crate::{BackoffView, InstanceView, ProbedView, RolloutView, ServiceView};
 
 impl ServiceState {
     /// What is to be seen; nothing of a service that was removed and has no instance left.
@@ -29,6 +29,7 @@ impl ServiceState {
             min: self.policy.scale.min,
             max: self.policy.scale.max,
             balance: self.policy.balance,
+            probe: self.policy.health.probe.name(),
             affinity: affinity::words(&self.policy),
             scaling: self.scaling_view(),
             generation: self.generation,
@@ -72,6 +73,8 @@ impl Instance {
             since: self.since(),
             reason: self.reason().to_owned(),
             trouble: self.trouble().map(str::to_owned),
+            probed: self.probed.clone().map(|(at, failure)| ProbedView { at, failure }),
+            wants_percent: self.wants.percent(),
             generation: self.generation,
             addr: self.addr,
             pid: self.pid,

@@ -102,7 +102,7 @@ impl ServiceState {
             let Some(endpoint) = &instance.endpoint else { continue };
             // Relative to the one that is furthest: where all are new, all get all.
             let share = self.ramped(instance, now) * SHARE_FULL / most.max(1);
-            endpoint.set_share(share.min(SHARE_FULL));
+            endpoint.set_share(share.min(SHARE_FULL) * instance.wants.granted() / 100);
             endpoint.set_limit(match instance.ejection.admission {
                 Admission::Trial { .. } => 1,
                 _ => ramp_limit(in_flight_max.min(self.adaptive_limit(instance, now)), share),
@@ -128,9 +128,10 @@ impl Instance {
     fn stands(&self) -> Stands {
         match (self.phase(), &self.ejection.admission) {
             _ if self.endpoint.is_none() => Stands::Away,
+            (Phase::Ready, Admission::Ejected { .. }) => Stands::Ejected,
+            (Phase::Ready, _) if self.wants.rests() => Stands::Resting,
             (Phase::Ready, Admission::Admitted) => Stands::Available,
             (Phase::Ready, Admission::Trial { .. }) => Stands::OnTrial,
-            (Phase::Ready, Admission::Ejected { .. }) => Stands::Ejected,
             (Phase::Unready, _) if self.answers => Stands::Unwell,
             _ => Stands::Away,
         }

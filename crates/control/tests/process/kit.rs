@@ -195,6 +195,7 @@ pub(crate) fn service(source: Source) -> Arc<Service> {
             healthy: 1,
             unhealthy: 3,
             timeout_boot: DEADLINE,
+            feedback: false,
         },
         scale: Scale { min: 1, max: 4 },
         drain: Drain { timeout_drain: second, timeout_grace: second },

@@ -53,6 +53,7 @@ pub(crate) fn service(name: &str, source: Source, scale: Scale) -> Service {
             healthy: 2,
             unhealthy: 3,
             timeout_boot: s(60),
+            feedback: true,
         },
         scale,
         drain: Drain { timeout_drain: s(30), timeout_grace: s(10) },

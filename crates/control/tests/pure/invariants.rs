@@ -156,8 +156,8 @@ impl Invariants {
         ownership(view, world);
     }
 
-    /// A published pool holds those that are ready and not ejected, in the order of their numbers,
-    /// and all open; in a panic others that answer too.
+    /// A published pool holds those that are ready, not ejected and want requests, in the order of
+    /// their numbers, and all open; in a panic others that answer too.
     pub(crate) fn table(&mut self, view: &View, table: &Table, operator: &Operator) {
         assert!(table.version >= self.table_version && table.version == view.table_version);
         self.table_version = table.version;
@@ -241,10 +241,11 @@ impl Invariants {
     }
 }
 
-/// Ready and not ejected, or panic; and whoever is on trial has one request at most.
+/// Ready, not ejected and wanting requests, or panic; whoever is on trial has one request at most.
 fn in_pool_are_right(service: &ServiceView, in_pool: &[&InstanceId]) {
     let is_ejected = |it: &InstanceView| matches!(it.admission, AdmissionView::Ejected { .. });
-    let available = |it: &&InstanceView| it.phase == Phase::Ready && !is_ejected(it);
+    let available =
+        |it: &&InstanceView| it.phase == Phase::Ready && !is_ejected(it) && it.wants_percent > 0;
     let expected: Vec<_> = service.instances.iter().filter(available).map(|it| &it.id).collect();
     let ServiceView { name, panic, .. } = service;
     if panic.is_none() {

@@ -81,7 +81,7 @@ impl Rig {
         taken.map(|()| ordered)
     }
 
-    fn told(&mut self, event: Event) -> Vec<String> {
+    pub(crate) fn told(&mut self, event: Event) -> Vec<String> {
         self.event(event).unwrap()
     }
 
@@ -245,6 +245,10 @@ impl Rig {
         let pools = self.table.pools.iter();
         let mut of_service = pools.filter(|pool| pool.service.name.as_str() == name);
         Arc::clone(&of_service.next().expect("it is in the table").live)
+    }
+
+    pub(crate) fn endpoint(&self, instance: &str) -> Arc<Endpoint> {
+        self.state.endpoint(&id(instance)).unwrap()
     }
 
     /// The journal entries since the last call.

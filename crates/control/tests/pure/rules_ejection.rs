@@ -1,10 +1,8 @@
 //! Ejection, trial and readmission, the cap, panic, priorities and slow start, as rules.
 //! Requests are outcomes at endpoints here; how they are sent is the data plane's business.
 
-use std::sync::Arc;
-
 use control::{AdmissionView, Event, Kind};
-use model::{Eject, Endpoint, Outcome, Report, SHARE_FULL, Service, Source, Streak};
+use model::{Eject, Outcome, Report, SHARE_FULL, Service, Source, Streak};
 
 use crate::desire::{api, s, shop};
 use crate::rig::{Rig, id};
@@ -34,10 +32,6 @@ const WELL: Outcome = Outcome::Answered(None);
 const ERROR: Outcome = Outcome::ServerError { is_gateway: false };
 
 impl Rig {
-    pub(crate) fn endpoint(&self, instance: &str) -> Arc<Endpoint> {
-        self.state.endpoint(&id(instance)).unwrap()
-    }
-
     /// So many requests with this outcome; the workers tell control when it should look.
     fn requests(&mut self, instance: &str, outcome: Outcome, times: u32) -> Vec<String> {
         let endpoint = self.endpoint(instance);

@@ -34,7 +34,7 @@ const ROUNDS_MAX: usize = 8;
 
 /// What has to happen in every lot of seeds, as the journal says it: a storm that misses one of
 /// these does not test what it is for.
-const SEEN: [&str; 28] = [
+const SEEN: [&str; 31] = [
     ": 0 desired, was ",
     " each: ",
     " unready: failed ",
@@ -63,6 +63,9 @@ const SEEN: [&str; 28] = [
     "no other one is available: ",
     " are out already, and ",
     ": panic at priority 0: ",
+    " wants no more requests",
+    " % of its part of the requests",
+    " wants its whole part of the requests",
 ];
 
 /// Without faults nothing untrue is reported, and so nothing may look like a defect.

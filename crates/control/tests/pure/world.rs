@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::{Action, Event, Exit, ExitStatus, ProbeOutcome};
+use control::{Action, Event, Exit, ExitStatus, Feedback, ProbeOutcome};
 use model::{
     Endpoint, InFlight, InstanceId, Notice, Outcome, Report, Service, Source, Table, Time,
 };
@@ -386,9 +386,25 @@ impl World {
         };
         let longest = if self.fails(0.05) { 1_000 } else { 20 };
         let latency = self.ms(longest);
+        if is_fit {
+            let feedback = self.feedback();
+            self.plan(latency, Due::Report(Event::FedBack { id: id.clone(), feedback }));
+        }
         self.plan(latency, Due::Report(Event::Probed { id: id.clone(), outcome }));
         let after = interval + self.up_to(interval / 10);
         self.plan(after, Due::Probe(id, token));
+    }
+
+    /// What an instance says that it wants.
+    fn feedback(&mut self) -> Feedback {
+        if !self.fails(0.1) {
+            return Feedback::WHOLE;
+        }
+        match self.rng.u32(0..3) {
+            0 => Feedback::Drain,
+            1 => Feedback::Percent(self.rng.u32(1..=100)),
+            _ => Feedback::Unclear("what".to_owned()),
+        }
     }
 
     fn is_fit(&self, id: &InstanceId) -> bool {
@@ -462,12 +478,13 @@ impl World {
         };
         let exit = Exit { status: ExitStatus::Code(0), last_lines: vec![], port_taken: false };
         let addr = ([127, 0, 0, 1], 1000).into();
-        let lie = match self.rng.u32(0..6) {
+        let lie = match self.rng.u32(0..7) {
             0 => Event::Probed { id, outcome: ProbeOutcome::Pass },
             1 => unreachable(id),
             2 => Event::Quiet { id },
             3 => Event::Exited { id, exit },
-            4 => Event::StartFailed { id, reason: "never mind".to_owned() },
+            4 => Event::FedBack { id, feedback: Feedback::Drain },
+            5 => Event::StartFailed { id, reason: "never mind".to_owned() },
             _ => Event::Started { id, addr, pid: None },
         };
         self.plan(Duration::ZERO, Due::Report(lie));

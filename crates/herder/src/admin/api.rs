@@ -11,7 +11,7 @@ use model::{Phase, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub(crate) use self::instance::{Ejection, Instance, PhaseWord};
+pub(crate) use self::instance::{Ejection, Instance, LastProbe, PhaseWord};
 pub(crate) use self::scaling::{Scaling, ScalingDecision, ScalingSignal};
 
 /// A running Herder as of one moment.
@@ -66,6 +66,9 @@ pub(crate) struct Service {
     pub(crate) max: u32,
     /// How requests are spread.
     pub(crate) balance: String,
+    /// What its instances are asked, such as `GET /healthz`.
+    #[serde(default)]
+    pub(crate) probe: String,
     /// How clients stay with instances, if they do.
     #[serde(default)]
     pub(crate) affinity: Option<String>,
@@ -248,6 +251,7 @@ impl Service {
             min: view.min,
             max: view.max,
             balance: view.balance.name().to_owned(),
+            probe: view.probe.clone(),
             affinity: view.affinity.clone(),
             scaling: view.scaling.as_ref().map(|scaling| Scaling::of(scaling, now)),
             generation: view.generation,

@@ -60,7 +60,7 @@ fn render(entry: &JournalEntry, paint: Paint) -> String {
     let kind = match entry.kind.as_str() {
         "failure" | "refused" | "defect" => paint.red(&kind),
         "ejected" | "panic" => paint.red(&kind),
-        "backoff" | "rollout" | "spared" | "trial" | "failover" => paint.yellow(&kind),
+        "backoff" | "rollout" | "spared" | "trial" | "failover" | "feedback" => paint.yellow(&kind),
         _ => kind,
     };
     format!("{}  {kind}  {whom:<8}  {}", paint.dim(&entry.at), entry.text)

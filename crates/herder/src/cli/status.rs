@@ -4,7 +4,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use crate::admin::api::{self, Backoff, Ejection, Instance, PhaseWord, Scaling};
+use crate::admin::api::{self, Backoff, Ejection, Instance, LastProbe, PhaseWord, Scaling};
 use crate::cli::table::{Align, Cell, Colour, Table};
 use crate::cli::{Failure, Paint};
 use crate::client::Client;
@@ -116,6 +116,7 @@ fn services(status: &api::Status) -> Table {
         ]);
         let (desired, reason) = (service.desired, &service.desired_reason);
         table.note(Cell::painted(format!("{desired} desired: {reason}"), Paint::dim));
+        table.note(Cell::painted(format!("probe: {}", service.probe), Paint::dim));
         if let Some(affinity) = &service.affinity {
             table.note(Cell::painted(format!("affinity, a crutch: {affinity}"), Paint::yellow));
         }
@@ -208,9 +209,12 @@ fn instances(status: &api::Status) -> Option<Table> {
         // Why an instance is ready is no news, and would double the table.
         if instance.phase != PhaseWord::Ready {
             table.note(Cell::painted(&instance.reason, Paint::dim));
-            if let Some(trouble) = &instance.trouble {
-                table.note(Cell::painted(format!("last probe: {trouble}"), Paint::yellow));
-            }
+        }
+        if let Some(trouble) = trouble(instance) {
+            table.note(Cell::painted(format!("last probe: {trouble}"), Paint::yellow));
+        }
+        if instance.wants_percent == 0 {
+            table.note(Cell::painted("wants no more requests", Paint::yellow));
         }
         if let Some(ejection) = &instance.ejection {
             table.note(Cell::painted(ejected(ejection), Paint::yellow));
@@ -228,6 +232,16 @@ fn now(instance: &Instance) -> String {
         Some(most) => format!("{}/{most}", instance.in_flight),
         None => instance.in_flight.to_string(),
     }
+}
+
+/// What its last failed probe found, while that keeps it out of the pool or is the last there was.
+fn trouble(instance: &Instance) -> Option<&str> {
+    let last = instance.last_probe.as_ref().and_then(failure);
+    last.filter(|_| instance.phase != PhaseWord::Draining).or(instance.trouble.as_deref())
+}
+
+fn failure(probe: &LastProbe) -> Option<&str> {
+    probe.failure.as_deref()
 }
 
 /// What an ejection is about, and when it may end.
@@ -282,6 +296,8 @@ mod tests {
             phase_age_ms: 72_000,
             reason: "2 probes passed".to_owned(),
             trouble: None,
+            last_probe: None,
+            wants_percent: 100,
             generation: 1,
             address: Some("127.0.0.1:20001".to_owned()),
             pid: Some(4_194_304),
@@ -308,6 +324,17 @@ mod tests {
     fn listener(name: &str, port: u16, tcp: Option<&str>) -> Listener {
         let address = format!("127.0.0.1:{port}");
         Listener { name: name.to_owned(), address, tcp: tcp.map(str::to_owned) }
+    }
+
+    /// Ready, and out of the pool for more than one reason.
+    fn out() -> Instance {
+        let failure = Some("TCP: no connection within 1s".to_owned());
+        Instance {
+            ejection: Some(ejection()),
+            wants_percent: 0,
+            last_probe: Some(LastProbe { age_ms: 120, failure }),
+            ..instance(1, PhaseWord::Ready)
+        }
     }
 
     fn status() -> api::Status {
@@ -337,6 +364,7 @@ mod tests {
                 min: 2,
                 max: 8,
                 balance: "round-robin".to_owned(),
+                probe: "GET /healthz".to_owned(),
                 affinity: Some("clients stay with an instance by the cookie c".to_owned()),
                 scaling: None,
                 generation: 2,
@@ -358,7 +386,7 @@ mod tests {
                     last_lines: (1..=6).map(|n| format!("line {n}")).collect(),
                 }),
                 instances: vec![
-                    Instance { ejection: Some(ejection()), ..instance(1, PhaseWord::Ready) },
+                    out(),
                     Instance { failures: 3, ..instance(2, PhaseWord::Draining) },
                     starting,
                 ],
@@ -376,6 +404,7 @@ web http://127.0.0.1:8080
 SERVICE  READY  DESIRED  MIN  MAX  BALANCE      REQ/S     P50   P99
 shop         2        3    2    8  round-robin   1234  0.42ms  12ms
   3 desired: scale shop 3
+  probe: GET /healthz
   affinity, a crutch: clients stay with an instance by the cookie c
   0.2 requests a second are answered with 5xx
   3 requests wait, the oldest for 120ms
@@ -390,6 +419,8 @@ shop         2        3    2    8  round-robin   1234  0.42ms  12ms
 
 INSTANCE  PHASE     SINCE  ADDRESS              PID  NOW  REQUESTS  FAILED
 shop.1    ready     1m12s  127.0.0.1:20001  4194304   12  12345678       0
+  last probe: TCP: no connection within 1s
+  wants no more requests
   ejected, tried in 8s: 5 failures in a row
 shop.2    draining  1m12s  127.0.0.1:20001  4194304   12  12345678       3
   2 probes passed

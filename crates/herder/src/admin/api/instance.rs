@@ -21,6 +21,12 @@ pub(crate) struct Instance {
     pub(crate) reason: String,
     /// What its last failed probe found, while it is not ready.
     pub(crate) trouble: Option<String>,
+    /// How its last probe went, once one came back.
+    #[serde(default)]
+    pub(crate) last_probe: Option<LastProbe>,
+    /// The percentage of its part of the requests that it wants by its own account; 0 for no more.
+    #[serde(default = "whole")]
+    pub(crate) wants_percent: u32,
     /// Its generation; older than the service's while it waits to be replaced.
     pub(crate) generation: u64,
     /// Where it is reached, once known.
@@ -40,11 +46,21 @@ pub(crate) struct Instance {
     pub(crate) boot_ms: Option<u64>,
     /// Whether requests are sent to it.
     pub(crate) in_pool: bool,
-    /// The percentage of its part of the requests that it gets: less than 100 in a slow start.
+    /// The percentage of its part of the requests that it gets: less than 100 in a slow start, or
+    /// if it wants less.
     pub(crate) share_percent: u32,
     /// Its ejection, while it lasts and until a trial request succeeded.
     #[serde(default)]
     pub(crate) ejection: Option<Ejection>,
+}
+
+/// How a probe went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct LastProbe {
+    /// How long ago it came back.
+    pub(crate) age_ms: u64,
+    /// What was wrong; absent if it passed.
+    pub(crate) failure: Option<String>,
 }
 
 /// An instance is out of the pool, or on trial, because its requests failed.
@@ -85,6 +101,11 @@ impl Instance {
             phase_age_ms: ms(now.since(view.since)),
             reason: view.reason.clone(),
             trouble: view.trouble.clone(),
+            last_probe: view.probed.as_ref().map(|probed| LastProbe {
+                age_ms: ms(now.since(probed.at)),
+                failure: probed.failure.clone(),
+            }),
+            wants_percent: view.wants_percent,
             generation: view.generation,
             address: view.addr.map(|addr| addr.to_string()),
             pid: view.pid,
@@ -98,6 +119,11 @@ impl Instance {
             ejection: Ejection::of(view, now),
         }
     }
+}
+
+/// What an instance wants that says nothing.
+fn whole() -> u32 {
+    100
 }
 
 impl Ejection {
