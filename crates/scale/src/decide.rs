@@ -10,14 +10,20 @@ use crate::look::{Bounds, Look};
 use crate::memory::{Memory, OfPolicy};
 use crate::{hpa, kpa, step, target};
 
+/// No policy has samples kept for longer, whatever it is configured to look back on.
+const SPAN_MAX: Duration = Duration::from_secs(2 * 3600);
+
 /// How far back a policy looks at samples.
 pub fn span(autoscale: &Autoscale) -> Duration {
-    match &autoscale.policy {
+    let span = match &autoscale.policy {
         ScalePolicy::Fixed => Duration::ZERO,
-        ScalePolicy::Target(_) | ScalePolicy::Hpa(_) => target::SLOW,
-        ScalePolicy::Kpa(policy) => policy.stable_window,
+        ScalePolicy::Target(_) => target::SLOW,
+        ScalePolicy::Hpa(policy) => policy.sync_period,
+        // A window as long before it says whether there was a gap.
+        ScalePolicy::Kpa(policy) => policy.stable_window.saturating_mul(2),
         ScalePolicy::Step(policy) => policy.window,
-    }
+    };
+    span.min(SPAN_MAX)
 }
 
 /// Decides, and remembers.
@@ -25,6 +31,7 @@ pub fn span(autoscale: &Autoscale) -> Duration {
 /// It is a total function: whatever is not finite is not known, and what is not known never takes
 /// an instance away.
 pub fn decide(autoscale: &Autoscale, memory: &mut Memory, look: &Look<'_>) -> Decision {
+    memory.settle();
     let was = memory.desired;
     let mut decision = propose(autoscale, memory, look);
     let proposed = decision.desired;
@@ -35,7 +42,7 @@ pub fn decide(autoscale: &Autoscale, memory: &mut Memory, look: &Look<'_>) -> De
     }
     bound(&mut decision, look.bounds);
     sleep(autoscale, memory, look, &mut decision);
-    memory.of_policy.settle(look.now, was, decision.desired);
+    memory.decided = Some((look.now, was));
     memory.desired = decision.desired;
     decision
 }

@@ -15,6 +15,8 @@ pub struct Memory {
     pub(crate) busy_at: Time,
     /// What a policy that does not decide each second proposed last: it holds until the next time.
     pub(crate) said: Option<Decision>,
+    /// When there was last a decision, and from how many, until it is known what became of it.
+    pub(crate) decided: Option<(Time, u32)>,
     pub(crate) of_policy: OfPolicy,
 }
 
@@ -40,7 +42,7 @@ impl Memory {
             ScalePolicy::Kpa(_) => OfPolicy::Kpa(kpa::Memory::new(desired, now)),
             ScalePolicy::Step(_) => OfPolicy::Step(step::Memory::new(now)),
         };
-        Self { desired, busy_at: now, said: None, of_policy }
+        Self { desired, busy_at: now, said: None, decided: None, of_policy }
     }
 
     /// How many are desired, as decided last.
@@ -51,6 +53,7 @@ impl Memory {
     /// Takes a number that somebody else has decided, such as an operator; it stays until the
     /// policy's next turn.
     pub fn set(&mut self, desired: u32) {
+        self.settle();
         self.desired = desired;
         self.said = None;
     }
@@ -60,11 +63,17 @@ impl Memory {
     pub fn was_unheeded(&mut self, desired: u32) {
         self.desired = desired;
     }
+
+    /// Tells the policy what became of its last proposal: bounds changed it, or it was not obeyed.
+    pub(crate) fn settle(&mut self) {
+        if let Some((at, was)) = self.decided.take() {
+            self.of_policy.settle(at, was, self.desired);
+        }
+    }
 }
 
 impl OfPolicy {
-    /// Notes what became of a proposal, all bounds applied.
-    pub(crate) fn settle(&mut self, now: Time, was: u32, desired: u32) {
+    fn settle(&mut self, now: Time, was: u32, desired: u32) {
         match self {
             OfPolicy::Hpa(memory) => memory.settle(now, was, desired),
             OfPolicy::Step(memory) => memory.settle(now, was, desired),

@@ -4,13 +4,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use model::{Autoscale, ScalePolicy, Time};
+use model::{Autoscale, Time};
 
-use crate::target;
+use crate::decide::span;
 
-/// No policy has more than so much kept, whatever it is configured to look back on.
-const SPAN_MAX: Duration = Duration::from_secs(2 * 3600);
-/// What is kept at least: what a look says of a service without a policy.
+/// What is kept at least, for people to see.
 const SPAN_MIN: Duration = Duration::from_secs(60);
 
 /// One second of a service.
@@ -51,17 +49,9 @@ impl Window {
         Self { span, samples: VecDeque::new() }
     }
 
-    /// An empty one, which keeps what the policy looks back on, and two hours at most.
+    /// An empty one, which keeps what the policy looks back on.
     pub fn of(autoscale: &Autoscale) -> Self {
-        let span = match &autoscale.policy {
-            ScalePolicy::Fixed => SPAN_MIN,
-            ScalePolicy::Target(_) => target::SLOW,
-            ScalePolicy::Hpa(policy) => policy.sync_period,
-            // A window as long before it says whether there was a gap.
-            ScalePolicy::Kpa(policy) => policy.stable_window.saturating_mul(2),
-            ScalePolicy::Step(policy) => policy.window,
-        };
-        Self::new(span.clamp(SPAN_MIN, SPAN_MAX))
+        Self::new(span(autoscale).max(SPAN_MIN))
     }
 
     /// How far back it keeps samples.

@@ -184,7 +184,18 @@ fn decides_once_in_a_sync_period() {
     assert_eq!(world.after(13, 100.0).desired, 5);
     assert_eq!(world.after(1, 100.0).desired, 10);
     world.memory.set(7);
-    assert_eq!(world.after(14, 100.0).desired, 10, "what it said holds");
+    assert_eq!(world.after(14, 100.0).desired, 7, "an operator's number stays until the next time");
+    // From 7, of which it has added none in the last 15 s.
+    assert_eq!(world.after(1, 100.0).desired, 14);
+}
+
+#[test]
+fn what_is_not_obeyed_has_not_changed_anything() {
+    let mut world = World::new(by_wish(), 4);
+    for second in 0..60 {
+        assert_eq!(world.after(1, 100.0).desired, 8, "second {second}");
+        world.memory.was_unheeded(4);
+    }
 }
 
 #[test]
