@@ -2,6 +2,7 @@
 //! Pure: no clock, no I/O, no lock; chance is an argument, and a pick allocates nothing.
 #![forbid(unsafe_code)]
 
+pub mod admission;
 mod affinity;
 pub mod budget;
 mod cost;

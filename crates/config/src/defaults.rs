@@ -186,6 +186,15 @@ pub(crate) type AdaptiveMax = Count<1000, 1, 1_000_000>;
 pub(crate) type AdaptiveTolerance = Count<25, 1, 1000>;
 /// Envoy's: what an instance can do changes by the minute, and measuring costs a part of it.
 pub(crate) type AdaptiveRemeasure = Period<M, S, H>;
+/// Google's: a service in trouble gets twice what it can do, and recovers; requests that fail for
+/// reasons of their own are rarely half of all.
+pub(crate) type AdmissionSuccessPercent = Count<50, 1, 99>;
+/// Longer than a hiccup, and short enough for a recovery to be noticed soon.
+pub(crate) type AdmissionWindow = Period<{ 30 * S }, S, H>;
+/// Envoy's: of a few requests a rate says nothing.
+pub(crate) type AdmissionRateMin = Count<5, 1, 1_000_000>;
+/// One of ten is enough to notice.
+pub(crate) type AdmissionRefusedPercentMax = Count<90, 1, 99>;
 /// Bounds the memory of waiting requests to a few megabytes, and outlasts a restart of one instance
 /// at some hundred requests a second.
 pub(crate) type QueueMax = Count<4096, 0, 1_000_000>;

@@ -48,6 +48,8 @@ pub struct ServiceView {
     pub waiting: u32,
     /// For how long the one among them has waited that has waited longest.
     pub waiting_oldest: Option<Duration>,
+    /// How many percent of the requests are refused because too many fail.
+    pub refused_percent: u32,
     /// A replacement that is under way.
     pub rollout: Option<RolloutView>,
     /// Failures that hold back the next start.

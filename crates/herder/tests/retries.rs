@@ -115,3 +115,20 @@ async fn a_late_response_is_hedged() {
     first.reset();
     herd.stop().await;
 }
+
+#[tokio::test]
+async fn status_says_how_many_requests_are_sent_again() {
+    let (bad, good) =
+        (origin("bad", || Reply::bytes("").status(500)).await, origin("good", Reply::echo).await);
+    let herd = serve(&bad, &good, "retry = { on = [500] }\neject = false").await;
+    let addr = herd.addr().await;
+    let load = testkit::Load::get(addr, "/").connections(1).rate_per_s(100).start();
+    wait_until(PATIENCE, "retries in the status", async || {
+        let status = herd.command(["status"]).await.stdout;
+        status.contains("  a second: ") && status.contains(" retries")
+    })
+    .await;
+    let report = load.stop().await;
+    assert!(report.failures.is_empty(), "{:?}", report.failures);
+    herd.stop().await;
+}

@@ -42,8 +42,8 @@ pub use health::{BodyPattern, Health, HttpProbe, Probe};
 pub use instance::{IllegalMove, Phase};
 pub use latency::Latency;
 pub use limits::{
-    Adaptive, Codel, Limits, Priority, PriorityFrom, PriorityHeader, QueuePolicy, RateKey,
-    RateLimit,
+    Adaptive, Admission, Codel, Limits, Priority, PriorityFrom, PriorityHeader, QueuePolicy,
+    RateKey, RateLimit,
 };
 pub use live::{Line, Live};
 pub use name::{InstanceId, NameError, ServiceName};

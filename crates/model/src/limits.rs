@@ -29,6 +29,21 @@ pub struct Adaptive {
     pub remeasure: Duration,
 }
 
+/// When requests are refused because too many of them fail. Beyond: 503 with Retry-After.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// Whether any are.
+    pub is_on: bool,
+    /// How many of a hundred requests have to end well for all to be let in; at least 1.
+    pub success_percent: u32,
+    /// Over how long that is counted.
+    pub window: Duration,
+    /// Requests a second below which none is refused.
+    pub rate_min: u32,
+    /// How many of a hundred are refused at most.
+    pub refused_percent_max: u32,
+}
+
 /// Requests that no instance takes now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuePolicy {

@@ -24,6 +24,9 @@ pub struct Live {
     /// What few answers are slower than, in microseconds, and how many answers it was learned from.
     slow: AtomicU64,
     slow_samples: AtomicU32,
+    /// The same of what half of the answers are slower than.
+    usual: AtomicU64,
+    usual_samples: AtomicU32,
     /// Requests that wait for an endpoint.
     waiting: AtomicU32,
     /// Those among them that take any endpoint, and so have a place in line.
@@ -46,6 +49,9 @@ pub trait Line: Any + fmt::Debug + Send + Sync {
 
     /// How long the one that waits longest has waited; none when nobody waits.
     fn oldest(&self) -> Option<Duration>;
+
+    /// How many percent of the requests are refused now because too many fail.
+    fn refused_percent(&self) -> u32;
 }
 
 impl Default for Live {
@@ -57,6 +63,8 @@ impl Default for Live {
             hedged: AtomicU64::default(),
             slow: AtomicU64::default(),
             slow_samples: AtomicU32::default(),
+            usual: AtomicU64::default(),
+            usual_samples: AtomicU32::default(),
             waiting: AtomicU32::default(),
             in_line: AtomicU32::default(),
             turned_away: AtomicU64::default(),
@@ -96,6 +104,16 @@ impl Live {
     /// How many answers that was learned from, up to a bound.
     pub fn slow_samples(&self) -> &AtomicU32 {
         &self.slow_samples
+    }
+
+    /// What half of the answers are slower than, in microseconds: `balance::quantile` learns it.
+    pub fn usual(&self) -> &AtomicU64 {
+        &self.usual
+    }
+
+    /// How many answers that was learned from, up to a bound.
+    pub fn usual_samples(&self) -> &AtomicU32 {
+        &self.usual_samples
     }
 
     /// Requests that wait for an endpoint, over all workers.
@@ -157,6 +175,12 @@ impl Live {
     pub fn oldest_waiting(&self) -> Option<Duration> {
         let line = self.kept().clone()?;
         line.oldest()
+    }
+
+    /// How many percent of the requests are refused now because too many fail.
+    pub fn refused_percent(&self) -> u32 {
+        let line = self.kept().clone();
+        line.map_or(0, |line| line.refused_percent())
     }
 
     fn kept(&self) -> MutexGuard<'_, Option<Arc<dyn Line>>> {

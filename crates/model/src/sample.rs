@@ -7,10 +7,10 @@ use std::time::Duration;
 use http1::Location;
 
 use crate::{
-    Adaptive, Algorithm, Autoscale, Compression, Drain, Eject, HashOn, Health, HttpPolicy,
-    HttpProbe, Limits, Listener, ListenerLimits, Mode, Networks, Probe, ProxyProtocolIn,
-    ProxyProtocolOut, QueuePolicy, Redirect, RedirectStatus, Restart, Retry, RetryBudget,
-    RetryMethods, RetryOn, Scale, Service, ServiceName, Source, UNLIMITED,
+    Adaptive, Admission, Algorithm, Autoscale, Compression, Drain, Eject, HashOn, Health,
+    HttpPolicy, HttpProbe, Limits, Listener, ListenerLimits, Mode, Networks, Probe,
+    ProxyProtocolIn, ProxyProtocolOut, QueuePolicy, Redirect, RedirectStatus, Restart, Retry,
+    RetryBudget, RetryMethods, RetryOn, Scale, Service, ServiceName, Source, UNLIMITED,
 };
 
 /// Longer than any test.
@@ -55,6 +55,7 @@ impl Service {
             queue: QueuePolicy::unbounded(),
             retry: Retry::unbounded(),
             rate_limits: Box::default(),
+            admission: Admission::off(),
             hedge: None,
             compression: Compression::off(),
             rules: None,
@@ -87,6 +88,19 @@ impl Limits {
             remeasure: NEVER,
         };
         Self { in_flight_max: UNLIMITED, service_in_flight_max: UNLIMITED, adaptive }
+    }
+}
+
+impl Admission {
+    /// Everybody is let in.
+    pub const fn off() -> Self {
+        Self {
+            is_on: false,
+            success_percent: 1,
+            window: NEVER,
+            rate_min: u32::MAX,
+            refused_percent_max: 0,
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{
-    Affinity, Algorithm, Autoscale, Compression, Eject, HashOn, Health, Hedge, Limits, Mode,
-    ProxyProtocolOut, QueuePolicy, RateLimit, Retry, Rules, ServiceName,
+    Admission, Affinity, Algorithm, Autoscale, Compression, Eject, HashOn, Health, Hedge, Limits,
+    Mode, ProxyProtocolOut, QueuePolicy, RateLimit, Retry, Rules, ServiceName,
 };
 
 /// A named set of interchangeable instances, and its policies.
@@ -58,6 +58,8 @@ pub struct Service {
     pub retry: Retry,
     /// How often it may be asked; all of them hold. Empty if nothing bounds that.
     pub rate_limits: Box<[RateLimit]>,
+    /// When some are refused because too many fail.
+    pub admission: Admission,
     /// When a second copy of one is sent; none if never.
     pub hedge: Option<Hedge>,
     /// Which of its responses are compressed.
@@ -69,7 +71,7 @@ pub struct Service {
 impl Service {
     /// Whether somebody goes by how long answers take: looking at the clock costs.
     pub fn measures(&self) -> bool {
-        self.balance.measures() || self.limits.adaptive.is_on
+        self.balance.measures() || self.limits.adaptive.is_on || self.http.timeout_request.is_some()
     }
 }
 

@@ -5,20 +5,21 @@ use std::time::Instant;
 
 use balance::quantile;
 use http1::Framing;
-use model::{HttpPolicy, InFlight, Outcome, Report};
+use model::{HttpPolicy, InFlight, Outcome, Pool, Report};
 
 use crate::client::Client;
 use crate::encode::coding_for;
 use crate::error::{Blame, Error};
 use crate::exchange::{Asked, Exchanged, Failure};
 use crate::forward::Attempt;
+use crate::line::Line;
 use crate::phase::Phase;
 use crate::record::Record;
 use crate::retry::{Tries, again};
 use crate::snapshot::{InService, Place};
 use crate::stream::Stream;
 use crate::timing::Timing;
-use crate::wait::wait;
+use crate::wait::{class_of, wait};
 use crate::worker::Worker;
 
 /// Picks an endpoint, forwards, and goes to another one as long as that can help and is safe.
@@ -41,9 +42,9 @@ where
         wants_first_byte: worker.has_access_log() || place.pool().service.hedge.is_some(),
     };
     let HttpPolicy { body_bytes_max, timeout_request, .. } = place.pool().service.http;
-    if let Some(rates) = place.rates() {
-        let counted = rates.count(client, &place.pool().service.rate_limits);
-        counted.map_err(|error| Failure { error, is_answered: false })?;
+    if let Some(guard) = place.guard() {
+        let passed = pass(guard, client, worker, place.pool(), record);
+        passed.map_err(|error| Failure { error, is_answered: false })?;
     }
     if let Some(timeout) = timeout_request {
         client.deadline.cap(timeout);
@@ -77,7 +78,7 @@ where
                 worker.observe(&begun, outcome);
                 if !tries.has_next() {
                     tries.succeeded(outcome);
-                    learn(place, record, &exchanged);
+                    learn(place, record, &exchanged, outcome);
                     client.input.let_go();
                     return Ok(exchanged);
                 }
@@ -96,6 +97,25 @@ where
         // Apart, so that the retries of a few do not make every connection larger.
         begun = Box::pin(again(client, worker, place, &mut tries, record)).await?;
     }
+}
+
+/// Lets a request by the rates of its service and its door.
+fn pass<C: Stream>(
+    guard: &Line,
+    client: &Client<C>,
+    worker: &Worker,
+    pool: &Pool,
+    record: &mut Record,
+) -> Result<(), Error> {
+    let service = &pool.service;
+    if !service.rate_limits.is_empty() {
+        guard.rates().count(client, &service.rate_limits)?;
+    }
+    if service.admission.is_on {
+        record.class = class_of(client, &service.queue);
+        guard.admit(service.admission, record.class, worker.chance())?;
+    }
+    Ok(())
 }
 
 /// An endpoint of the request's table, or else of the first later table that has one.
@@ -139,12 +159,19 @@ pub(crate) fn blame(worker: &Worker, begun: &InFlight, error: Error, otherwise: 
     }
 }
 
-/// Tells who hedges how long a response took.
-fn learn(place: &Place, record: &Record, exchanged: &Exchanged) {
-    let pool = place.pool();
-    if pool.service.hedge.is_some()
+/// Tells those who go by it how long a response took: who hedges, and while requests wait who has
+/// to say which of them come too late.
+fn learn(place: &Place, record: &Record, exchanged: &Exchanged, outcome: Outcome) {
+    let Pool { service, live, .. } = place.pool();
+    if service.hedge.is_some()
         && let Some((heard, sent)) = exchanged.first_byte_at.zip(record.sent_at)
     {
-        quantile::learn(&pool.live, heard.saturating_duration_since(sent));
+        quantile::learn(live, heard.saturating_duration_since(sent));
+    }
+    if service.http.timeout_request.is_some()
+        && live.waiting() > 0
+        && let Outcome::Answered(Some(took)) = outcome
+    {
+        quantile::learn_usual(live, took);
     }
 }

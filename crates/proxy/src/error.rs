@@ -29,6 +29,7 @@ pub(crate) enum Error {
     RewriteFailed,
     /// With the seconds until it may be tried again.
     RateLimited(u32),
+    NotAdmitted,
     NoInstance,
     AllBusy,
     TooManyWaiting,
@@ -75,6 +76,7 @@ pub const ERROR_LABELS: &[&str] = &[
     "no_route",
     "rewrite_failed",
     "rate_limited",
+    "not_admitted",
     "no_instance",
     "all_busy",
     "too_many_waiting",
@@ -113,6 +115,7 @@ impl Error {
             Error::NoRoute => ("no_route", Client, 404, None),
             Error::RewriteFailed => ("rewrite_failed", Herder, 500, None),
             Error::RateLimited(_) => ("rate_limited", Client, 429, None),
+            Error::NotAdmitted => ("not_admitted", Herder, 503, None),
             Error::NoInstance => ("no_instance", Herder, 503, None),
             Error::AllBusy => ("all_busy", Herder, 503, None),
             Error::TooManyWaiting => ("too_many_waiting", Herder, 503, None),
@@ -217,6 +220,9 @@ impl Error {
                 "the path could not be rewritten as the service's rules say".into()
             }
             Error::RateLimited(_) => "too many requests of this kind came to the service".into(),
+            Error::NotAdmitted => {
+                "the service fails too many requests, and takes fewer until it recovers".into()
+            }
             Error::NoInstance => "no instance of the service is ready".into(),
             Error::AllBusy => "all instances of the service are busy".into(),
             Error::TooManyWaiting => {
@@ -275,7 +281,7 @@ pub(crate) fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    const ALL: [Error; 32] = [
+    const ALL: [Error; 33] = [
         Error::BadProxyHeader,
         Error::TooManyConnections,
         Error::Malformed(Refusal::BareLf),
@@ -291,6 +297,7 @@ mod tests {
         Error::NoRoute,
         Error::RewriteFailed,
         Error::RateLimited(1),
+        Error::NotAdmitted,
         Error::NoInstance,
         Error::AllBusy,
         Error::TooManyWaiting,

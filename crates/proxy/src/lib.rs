@@ -14,6 +14,7 @@ mod encode;
 mod error;
 mod exchange;
 mod forward;
+mod gate;
 mod gear;
 mod handle;
 mod hedge;

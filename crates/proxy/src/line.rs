@@ -7,8 +7,11 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use balance::queue::{Queue, QueueRules, Standing, Takes, Ticket, Why, Wish};
-use model::{Live, Pool, Priority, QueuePolicy, Time};
+use model::{Admission, Live, Pool, Priority, QueuePolicy, Time};
 
+use crate::error::Error;
+use crate::exchange::{Exchanged, Failure};
+use crate::gate::Gate;
 use crate::rate::Rates;
 
 /// Who waits for an endpoint of one service, over all workers, and how often it was asked.
@@ -25,6 +28,7 @@ pub(crate) struct Line {
     queue: Mutex<Queue<Waker>>,
     /// Made when the service has a rate limit for the first time.
     rates: OnceLock<Rates>,
+    gate: Gate,
 }
 
 /// One request in the line. It leaves when dropped, whatever happened.
@@ -46,7 +50,12 @@ pub(crate) struct Patience {
 
 impl Default for Line {
     fn default() -> Self {
-        Self { start: Instant::now(), queue: Mutex::default(), rates: OnceLock::new() }
+        Self {
+            start: Instant::now(),
+            queue: Mutex::default(),
+            rates: OnceLock::new(),
+            gate: Gate::default(),
+        }
     }
 }
 
@@ -58,6 +67,10 @@ impl model::Line for Line {
     fn oldest(&self) -> Option<Duration> {
         let now = self.now();
         self.queue().oldest().map(|entered| now.since(entered))
+    }
+
+    fn refused_percent(&self) -> u32 {
+        self.gate.refused_percent(self.now())
     }
 }
 
@@ -91,6 +104,29 @@ impl Line {
     /// Who is at what of the service's rates.
     pub(crate) fn rates(&self) -> &Rates {
         self.rates.get_or_init(Rates::default)
+    }
+
+    /// Lets a request of the service in at the door, or refuses it.
+    ///
+    /// # Errors
+    /// `NotAdmitted`.
+    pub(crate) fn admit(
+        &self,
+        policy: Admission,
+        class: Priority,
+        chance: f64,
+    ) -> Result<(), Error> {
+        self.gate.admit(policy, self.now(), class, chance)
+    }
+
+    /// Takes note of what became of a request that was let in, with its status.
+    pub(crate) fn learn(
+        &self,
+        policy: Admission,
+        class: Priority,
+        ended: (&Result<Exchanged, Failure>, u16),
+    ) {
+        self.gate.learn(policy, self.now(), class, ended);
     }
 
     /// Calls as many as there are places in this pool.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use http1::{Known, Span, Version};
-use model::InstanceId;
+use model::{InstanceId, Priority};
 use telemetry::{Line, Sample, ServiceSeries};
 
 use crate::client::Client;
@@ -35,6 +35,8 @@ pub(crate) struct Record {
     pub(crate) timing: Timing,
     /// Whether it has a line in the access log even if it ends well.
     pub(crate) is_sampled: bool,
+    /// Of what class it was let in, where that is asked.
+    pub(crate) class: Priority,
 }
 
 /// Who asked, for the access log.
@@ -68,6 +70,7 @@ impl Record {
             phase: Phase::Head,
             timing: Timing::default(),
             is_sampled: true,
+            class: Priority::default(),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::exchange::Failure;
 use crate::forward::Attempt;
 use crate::phase::Phase;
 use crate::record::Record;
-use crate::retry::pause::{backoff, rest};
+use crate::retry::pause::{Said, backoff, rest};
 use crate::snapshot::Place;
 use crate::stream::Stream;
 use crate::timing::retry_after;
@@ -64,6 +64,7 @@ struct Next {
     begun: InFlight,
     retrying: Retrying,
     reason: RetryReason,
+    said: Said,
     /// How long its endpoint wants to be left alone.
     rest: Duration,
 }
@@ -185,16 +186,18 @@ impl Attempt<'_> {
         if let Some(rest) = said.filter(|_| matches!(head.status(), 429 | 503)) {
             self.begun.endpoint().rest_until(self.worker.now() + rest);
         }
-        self.reserves(RetryReason::Status, client_in)
+        let said = if matches!(head.status(), 429 | 503) { Said::Busy } else { Said::Nothing };
+        self.reserves((RetryReason::Status, said), client_in)
     }
 
     /// Whether a try that takes long is given up, because another one can begin.
     pub(crate) fn gives_up(&self, client_in: &Buffer) -> bool {
-        self.place.pool().service.retry.on.timeout && self.reserves(RetryReason::Timeout, client_in)
+        self.place.pool().service.retry.on.timeout
+            && self.reserves((RetryReason::Timeout, Said::Nothing), client_in)
     }
 
     /// Gets the next try all it needs, if it may be and can be.
-    fn reserves(&self, reason: RetryReason, client_in: &Buffer) -> bool {
+    fn reserves(&self, why: (RetryReason, Said), client_in: &Buffer) -> bool {
         let Self { worker, place, tries, .. } = self;
         let is_whole = !tries.has_body || client_in.keeps();
         if tries.left == 0 || !tries.is_repeatable || !is_whole {
@@ -212,7 +215,7 @@ impl Attempt<'_> {
                 return Ok(None);
             };
             let retrying = budget::begin(budget, live, traffic(worker, place))?;
-            Ok(Some(Next { begun, retrying, reason, rest }))
+            Ok(Some(Next { begun, retrying, reason: why.0, said: why.1, rest }))
         };
         let next = begin().unwrap_or_else(|_: NoBudget| {
             place.series().worker(worker.number).deny_retry();
@@ -243,7 +246,7 @@ pub(crate) async fn again<C: Stream>(
     };
     let policy = &place.pool().service.retry;
     tries.left -= 1;
-    let backoff = backoff(policy, tries.number(policy), next.reason);
+    let backoff = backoff(policy, tries.number(policy), (next.reason, next.said));
     let pause = next.rest.max(backoff.mul_f64(worker.chance()));
     rest(client, pause).await.map_err(over)?;
     place.series().worker(worker.number).retry(next.reason);
@@ -294,7 +297,7 @@ async fn find<C: Stream>(
         }
     };
     match enter(client, worker, place).await {
-        Ok(Some(retrying)) => Ok(Next { begun, retrying, reason, rest }),
+        Ok(Some(retrying)) => Ok(Next { begun, retrying, reason, said: Said::Nothing, rest }),
         Ok(None) => {
             worker.observe(&begun, Outcome::Unknown);
             record.phase = phase;

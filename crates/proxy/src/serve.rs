@@ -82,6 +82,10 @@ where
     let mut place = Place { snapshot, at };
     let result = dispatch(client, worker, &mut place, &mut record).await;
     client.deadline.uncap();
+    if let Some(guard) = place.guard().filter(|_| place.pool().service.admission.is_on) {
+        let policy = place.pool().service.admission;
+        guard.learn(policy, record.class, (&result, record.status));
+    }
     let after = settle(client, worker, &mut record, result).await;
     record.end(client, worker, Some((place.series(), place.pool().service.name.as_str())));
     after

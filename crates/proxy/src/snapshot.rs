@@ -8,15 +8,14 @@ use model::{Pool, Table};
 use telemetry::{Registry, ServiceSeries};
 
 use crate::line::Line;
-use crate::rate::Rates;
 
 /// A table and, for each of its pools, where requests to it are counted.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) table: Arc<Table>,
     series: Vec<Arc<ServiceSeries>>,
-    /// Of the services that have a rate limit.
-    limited: Vec<Option<Arc<Line>>>,
+    /// Of the services that may refuse a request before they look for an instance.
+    guarded: Vec<Option<Arc<Line>>>,
 }
 
 /// One pool of one snapshot.
@@ -36,13 +35,15 @@ pub(crate) struct InService {
 impl Snapshot {
     pub(crate) fn of(table: &Arc<Table>, registry: &Registry) -> Self {
         let series = table.pools.iter().map(|pool| registry.service(pool.slot, &pool.service.name));
-        let has_limit = |pool: &&Arc<Pool>| !pool.service.rate_limits.is_empty();
+        let is_guarded = |pool: &&Arc<Pool>| {
+            !pool.service.rate_limits.is_empty() || pool.service.admission.is_on
+        };
         Self {
             series: series.collect(),
-            limited: table
+            guarded: table
                 .pools
                 .iter()
-                .map(|pool| Some(pool).filter(has_limit).map(|pool| pool.live.line()))
+                .map(|pool| Some(pool).filter(is_guarded).map(|pool| pool.live.line()))
                 .collect(),
             table: Arc::clone(table),
         }
@@ -54,9 +55,9 @@ impl Place {
         &self.snapshot.table.pools[self.at]
     }
 
-    /// Who is at what of the service's rates, if it has a limit.
-    pub(crate) fn rates(&self) -> Option<&Rates> {
-        self.snapshot.limited[self.at].as_ref().map(|line| line.rates())
+    /// What its requests have to pass before they look for an instance, if anything.
+    pub(crate) fn guard(&self) -> Option<&Line> {
+        self.snapshot.guarded[self.at].as_deref()
     }
 
     pub(crate) fn series(&self) -> &ServiceSeries {

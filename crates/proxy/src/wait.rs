@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use balance::quantile;
 use balance::queue::{Standing, Takes, Why};
-use model::{InFlight, Pool, Priority, PriorityFrom, PriorityHeader};
+use model::{InFlight, Pool, Priority, PriorityFrom, PriorityHeader, QueuePolicy};
 use telemetry::Shard;
 use tokio::sync::watch;
 
@@ -63,7 +64,8 @@ pub(crate) async fn wait<C: Stream>(
     let pool = place.pool();
     let policy = &pool.service.queue;
     let line: Arc<Line> = pool.live.line();
-    let patience = patience(client, pool, tried);
+    let useful = useful(client, pool);
+    let patience = patience(client, pool, (tried, useful));
     let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
     let in_line = line.enter(&pool.live, policy, patience, waker).map_err(refused)?;
     let waiting = Waiting::begin(place.series().worker(worker.number));
@@ -86,8 +88,13 @@ pub(crate) async fn wait<C: Stream>(
         let is_busy = others.clone().any(|endpoint| !endpoint.is_closed());
         let is_tried = newest.pool().endpoints.len() > others.count();
         let max = if is_tried && !is_busy { LEAVING_MAX } else { policy.timeout_wait };
-        let left = max.min(policy.timeout_wait).saturating_sub(waiting.since.elapsed());
+        let waited = waiting.since.elapsed();
+        let left = max.min(policy.timeout_wait).saturating_sub(waited);
         let too_long = if is_busy { Error::AllBusy } else { Error::NoInstance };
+        let (left, too_long) = match useful.map(|useful| useful.saturating_sub(waited)) {
+            Some(useful) if useful < left => (useful, Error::TooLate),
+            _ => (left, too_long),
+        };
         if left.is_zero() {
             return Err(too_long);
         }
@@ -136,18 +143,32 @@ async fn turn<C: Stream>(
     .await
 }
 
+/// For how long an answer that takes what half of them take would still be in time; none as long as
+/// nobody knows what they take, or the request has all the time that it wants.
+fn useful<C: Stream>(client: &Client<C>, pool: &Pool) -> Option<Duration> {
+    let (left, takes) = client.deadline.left().zip(quantile::median(&pool.live))?;
+    Some(left.saturating_sub(takes))
+}
+
 /// As what a request waits, and until when a place is of use to it.
-fn patience<C: Stream>(client: &Client<C>, pool: &Pool, tried: &[u64]) -> Patience {
+fn patience<C: Stream>(
+    client: &Client<C>,
+    pool: &Pool,
+    (tried, useful): (&[u64], Option<Duration>),
+) -> Patience {
     let policy = &pool.service.queue;
     let is_tried = pool.endpoints.iter().any(|endpoint| tried.contains(&endpoint.key));
+    let left = useful.or_else(|| client.deadline.left());
     Patience {
-        class: policy.priority.as_ref().and_then(|header| said(client, header)).unwrap_or_default(),
+        class: class_of(client, policy),
         takes: if is_tried { Takes::Others } else { Takes::Any },
-        left: client
-            .deadline
-            .left()
-            .map_or(policy.timeout_wait, |left| left.min(policy.timeout_wait)),
+        left: left.map_or(policy.timeout_wait, |left| left.min(policy.timeout_wait)),
     }
+}
+
+/// The class of a request.
+pub(crate) fn class_of<C: Stream>(client: &Client<C>, policy: &QueuePolicy) -> Priority {
+    policy.priority.as_ref().and_then(|header| said(client, header)).unwrap_or_default()
 }
 
 /// The class that a request says it is of, if its word is believed.

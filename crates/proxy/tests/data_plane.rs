@@ -4,6 +4,8 @@
 
 #[path = "data_plane/access_log.rs"]
 mod access_log;
+#[path = "data_plane/admission.rs"]
+mod admission;
 #[path = "data_plane/affinity.rs"]
 mod affinity;
 #[path = "data_plane/asking.rs"]

@@ -24,6 +24,9 @@ pub struct ServiceSeries {
 pub struct Snapshot {
     requests: u64,
     errors_5xx: u64,
+    retries: u64,
+    retries_denied: u64,
+    hedges: u64,
     durations: Distribution,
 }
 
@@ -34,6 +37,12 @@ pub struct Summary {
     pub requests: u64,
     /// Those among them answered with 500 to 599, by an instance or by Herder.
     pub errors_5xx: u64,
+    /// Times that a request was sent again.
+    pub retries: u64,
+    /// Failures passed on because the budget of retries was used up.
+    pub retries_denied: u64,
+    /// Second copies of requests.
+    pub hedges: u64,
     /// The duration that half of the requests did not exceed; none without requests.
     pub p50: Option<Duration>,
     /// The duration that 99 of 100 requests did not exceed; none without requests.
@@ -67,7 +76,15 @@ impl ServiceSeries {
     pub fn snapshot(&self) -> Snapshot {
         let mut durations = Distribution::new();
         self.shards.iter().for_each(|shard| durations.add(&shard.histogram));
-        Snapshot { requests: self.requests(), errors_5xx: self.status(STATUS_5XX), durations }
+        let sum = |of: fn(&Shard) -> u64| self.shards.iter().map(of).sum();
+        Snapshot {
+            requests: self.requests(),
+            errors_5xx: self.status(STATUS_5XX),
+            retries: sum(|shard| shard.retries.iter().map(|reason| reason.get()).sum()),
+            retries_denied: sum(|shard| shard.retries_denied.get()),
+            hedges: sum(|shard| shard.hedges.get()),
+            durations,
+        }
     }
 
     /// The summary of [`ServiceSeries::snapshot`]. For the recent past, see [`crate::Recent`].
@@ -140,6 +157,9 @@ impl Snapshot {
         Snapshot {
             requests: self.requests.saturating_sub(earlier.requests),
             errors_5xx: self.errors_5xx.saturating_sub(earlier.errors_5xx),
+            retries: self.retries.saturating_sub(earlier.retries),
+            retries_denied: self.retries_denied.saturating_sub(earlier.retries_denied),
+            hedges: self.hedges.saturating_sub(earlier.hedges),
             durations,
         }
     }
@@ -155,6 +175,9 @@ impl Snapshot {
         Summary {
             requests: self.requests,
             errors_5xx: self.errors_5xx,
+            retries: self.retries,
+            retries_denied: self.retries_denied,
+            hedges: self.hedges,
             p50: self.quantile(0.5),
             p99: self.quantile(0.99),
         }

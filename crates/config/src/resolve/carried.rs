@@ -66,6 +66,7 @@ fn tcp_services_have_no_requests(written: &Config, report: &mut Report<'_>) {
             ("rewrite", service.rewrite.is_some(), "path"),
             ("affinity", service.affinity.is_some(), "cookies"),
             ("limits.adaptive", service.limits.adaptive.is_some(), "latency"),
+            ("admission", service.admission.is_some(), "statuses"),
             ("rate_limit", service.rate_limit.is_some(), "requests"),
         ];
         for (key, _, part) in keys.into_iter().filter(|&(_, is_written, _)| is_written) {

@@ -2,8 +2,8 @@
 //! Who counts and who waits is not known here.
 
 use model::{
-    Adaptive, Codel, Limits, PriorityFrom, PriorityHeader, QueuePolicy, RateKey, RateLimit,
-    UNLIMITED,
+    Adaptive, Admission, Codel, Limits, PriorityFrom, PriorityHeader, QueuePolicy, RateKey,
+    RateLimit, UNLIMITED,
 };
 
 use crate::defaults;
@@ -43,6 +43,22 @@ fn adaptive(
     }
     let tolerance_percent = table.tolerance_percent.get();
     Adaptive { is_on, min, max, tolerance_percent, remeasure: table.remeasure.get() }
+}
+
+/// Resolves `admission`.
+pub(super) fn admission(written: Option<&written::AdmissionForm>) -> Admission {
+    let (is_on, table) = match written {
+        None => (false, &written::Admission::default()),
+        Some(written::AdmissionForm::Switch(is_on)) => (*is_on, &written::Admission::default()),
+        Some(written::AdmissionForm::Table(table)) => (true, table),
+    };
+    Admission {
+        is_on,
+        success_percent: table.success_percent.get(),
+        window: table.window.get(),
+        rate_min: table.rate_min.get(),
+        refused_percent_max: table.refused_percent_max.get(),
+    }
 }
 
 /// Resolves `queue`.

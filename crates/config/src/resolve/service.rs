@@ -16,7 +16,7 @@ use crate::resolve::balance::balance;
 use crate::resolve::compress::compression;
 use crate::resolve::eject::eject;
 use crate::resolve::health::health;
-use crate::resolve::limits::{limits, queue, rate_limits};
+use crate::resolve::limits::{admission, limits, queue, rate_limits};
 use crate::resolve::retry::{hedge, retry};
 use crate::resolve::rules::rules;
 use crate::resolve::scale::scale;
@@ -67,6 +67,7 @@ pub(super) fn service(
         queue: queue(&written.queue),
         retry: retry(&path, &written.retry, report),
         rate_limits: rate_limits(written.rate_limit.as_ref()),
+        admission: admission(written.admission.as_ref()),
         hedge: written.hedge.as_ref().map(hedge),
         compression: compression(&path, written.compress.as_ref(), report),
         rules: rules(&path, written, report),

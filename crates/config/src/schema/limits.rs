@@ -51,6 +51,32 @@ pub(crate) struct Adaptive {
     pub remeasure: defaults::AdaptiveRemeasure,
 }
 
+/// Admission, in its two forms.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(crate) enum AdmissionForm {
+    /// On with what is usual, or off.
+    Switch(bool),
+    /// On, as the table says.
+    Table(Admission),
+}
+
+/// When requests are refused because too many of them fail. The answer is 503 with Retry-After.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Admission {
+    /// How many of a hundred requests have to end well for all to be let in. Below it, so many are
+    /// refused that of the others about as many do.
+    pub success_percent: defaults::AdmissionSuccessPercent,
+    /// Over how long that is counted.
+    pub window: defaults::AdmissionWindow,
+    /// Requests a second, over the window, below which none is refused.
+    pub rate_min: defaults::AdmissionRateMin,
+    /// How many of a hundred requests are refused at most: the others find out when it is over.
+    pub refused_percent_max: defaults::AdmissionRefusedPercentMax,
+}
+
 /// Requests that no instance takes now, because none is ready or all have as many as they may.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

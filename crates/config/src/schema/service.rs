@@ -13,7 +13,7 @@ use crate::schema::balance::BalanceForm;
 use crate::schema::compress::CompressForm;
 use crate::schema::eject::EjectForm;
 use crate::schema::health::HealthForm;
-use crate::schema::limits::{Limits, Queue, RateLimits};
+use crate::schema::limits::{AdmissionForm, Limits, Queue, RateLimits};
 use crate::schema::location::{Host, PathPrefix, RouteText};
 use crate::schema::retry::{Hedge, Retry};
 use crate::schema::rules::{HeaderRules, Rewrite};
@@ -108,6 +108,10 @@ pub(crate) struct Service {
         extend("maxItems" = 16)
     )]
     pub rate_limit: Option<RateLimits>,
+    /// Whether requests are refused while too many of them fail, so that a service in trouble gets
+    /// no more than it can do: `true`, `false`, or a table.
+    #[schemars(example = true, extend("default" = false))]
+    pub admission: Option<AdmissionForm>,
     /// When a second copy of a slow request is sent, to another instance. Absent: never.
     pub hedge: Option<Hedge>,
     /// Whether responses are compressed for clients that accept it: `true`, or a table that says

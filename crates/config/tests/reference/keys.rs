@@ -131,6 +131,11 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.rate_limit.key", "'client'", "'route'"),
     ("service.NAME.rate_limit.rate", "'3/m'", "'4/m'"),
     ("service.NAME.rate_limit.burst", "51", "52"),
+    ("service.NAME.admission", "true", "false"),
+    ("service.NAME.admission.success_percent", "61", "62"),
+    ("service.NAME.admission.window", "'63s'", "'64s'"),
+    ("service.NAME.admission.rate_min", "65", "66"),
+    ("service.NAME.admission.refused_percent_max", "67", "68"),
     ("service.NAME.queue.max", "27", "28"),
     ("service.NAME.queue.timeout", "'6700ms'", "'6800ms'"),
     ("service.NAME.queue.target", "'45ms'", "'46ms'"),
@@ -313,6 +318,7 @@ fn a_default_is_what_absence_means() {
             || path.starts_with("service.shop.rate_limit.")
             || path.starts_with("service.shop.balance.")
             || path.starts_with("service.shop.affinity.")
+            || path.starts_with("service.shop.admission.")
             || path.starts_with("service.shop.limits.adaptive.")
             || path.starts_with("service.shop.hedge.")
             || path == "service.shop.health.method"

@@ -178,6 +178,7 @@ fn changes(before: &Service, after: &Service) -> Vec<&'static str> {
         ("restart", before.restart != after.restart),
         ("http", before.http != after.http),
         ("limits", before.limits != after.limits || before.rate_limits != after.rate_limits),
+        ("admission", before.admission != after.admission),
         ("queue", before.queue != after.queue),
         ("retries", before.retry != after.retry || before.hedge != after.hedge),
         ("compression", before.compression != after.compression),

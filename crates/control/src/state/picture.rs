@@ -35,6 +35,7 @@ impl ServiceState {
             generation: self.generation,
             waiting: self.live.waiting(),
             waiting_oldest: self.live.oldest_waiting(),
+            refused_percent: self.live.refused_percent(),
             rollout: self.rollout_view(),
             backoff: self.backoff_view(now),
             panic: self.panic(),

@@ -85,6 +85,9 @@ pub(crate) struct Service {
     /// How long the one among them has waited that has waited longest.
     #[serde(default)]
     pub(crate) waiting_oldest_ms: Option<u64>,
+    /// How many percent of the requests are refused because too many fail.
+    #[serde(default)]
+    pub(crate) refused_percent: u32,
     /// A replacement that is under way.
     pub(crate) rollout: Option<Rollout>,
     /// Failures that hold back the next start.
@@ -103,6 +106,15 @@ pub(crate) struct Traffic {
     pub(crate) requests_per_second: f64,
     /// Of these, answered with 500 to 599.
     pub(crate) errors_5xx_per_second: f64,
+    /// Times that a request was sent again, to another instance.
+    #[serde(default)]
+    pub(crate) retries_per_second: f64,
+    /// Failures passed on to clients because the budget of retries was used up.
+    #[serde(default)]
+    pub(crate) retries_denied_per_second: f64,
+    /// Second copies of slow requests.
+    #[serde(default)]
+    pub(crate) hedges_per_second: f64,
     /// How long half of them took at most; absent without any.
     pub(crate) p50_ms: Option<f64>,
     /// How long all but one in a hundred took at most.
@@ -258,6 +270,7 @@ impl Service {
             traffic: None,
             waiting: view.waiting,
             waiting_oldest_ms: view.waiting_oldest.map(ms),
+            refused_percent: view.refused_percent,
             rollout: view.rollout.as_ref().map(Rollout::of),
             backoff: view.backoff.as_ref().map(|backoff| Backoff::of(backoff, now)),
             panic: view.panic.clone(),

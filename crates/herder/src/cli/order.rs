@@ -383,6 +383,7 @@ mod tests {
                 traffic: None,
                 waiting: 0,
                 waiting_oldest_ms: None,
+                refused_percent: 0,
                 rollout: None,
                 backoff: None,
                 panic: None,

@@ -127,10 +127,16 @@ fn services(status: &api::Status) -> Table {
             let note = format!("{errors:.1} requests a second are answered with 5xx");
             table.note(Cell::painted(note, Paint::red));
         }
+        if let Some(tries) = traffic.and_then(further_tries) {
+            table.note(Cell::painted(tries, Paint::yellow));
+        }
         if service.waiting > 0 {
             let oldest = latency(service.waiting_oldest_ms.unwrap_or(0) as f64);
             let note = format!("{} requests wait, the oldest for {oldest}", service.waiting);
             table.note(Cell::painted(note, Paint::yellow));
+        }
+        if let Some(refused) = refused(service) {
+            table.note(Cell::painted(refused, Paint::red));
         }
         if let Some(rollout) = &service.rollout {
             let (replaced, total, reason) = (rollout.replaced, rollout.total, &rollout.reason);
@@ -155,6 +161,25 @@ fn unheeded(scaling: &Scaling) -> Option<String> {
         (false, "recommend") => Some(format!("the autoscaler recommends {desired}")),
         _ => None,
     }
+}
+
+/// How many are refused at the door, if any are.
+fn refused(service: &api::Service) -> Option<String> {
+    let percent = service.refused_percent;
+    let text = || format!("admission: {percent} % of the requests are refused, too many fail");
+    (percent > 0).then(text)
+}
+
+/// What is sent more than once, and what the budget kept from it.
+fn further_tries(traffic: &api::Traffic) -> Option<String> {
+    let all = [
+        (traffic.retries_per_second, "retries"),
+        (traffic.hedges_per_second, "hedges"),
+        (traffic.retries_denied_per_second, "failures passed on for want of budget"),
+    ];
+    let some = all.iter().filter(|(rate, _)| *rate > 0.0);
+    let parts: Vec<String> = some.map(|(rate, what)| format!("{rate:.1} {what}")).collect();
+    (!parts.is_empty()).then(|| format!("a second: {}", parts.join(", ")))
 }
 
 fn note_backoff(table: &mut Table, backoff: &Backoff) {
@@ -371,12 +396,16 @@ mod tests {
                 traffic: Some(Traffic {
                     requests_per_second: 1234.5,
                     errors_5xx_per_second: 0.25,
+                    retries_per_second: 12.5,
+                    retries_denied_per_second: 0.5,
+                    hedges_per_second: 0.0,
                     p50_ms: Some(0.42),
                     p99_ms: Some(12.3),
                 }),
                 panic: Some("only 1 of 3 that answer are available".to_owned()),
                 waiting: 3,
                 waiting_oldest_ms: Some(120),
+                refused_percent: 40,
                 rollout: Some(Rollout { replaced: 1, total: 3, reason: "restart shop".to_owned() }),
                 backoff: Some(Backoff {
                     failures: 5,
@@ -407,7 +436,9 @@ shop         2        3    2    8  round-robin   1234  0.42ms  12ms
   probe: GET /healthz
   affinity, a crutch: clients stay with an instance by the cookie c
   0.2 requests a second are answered with 5xx
+  a second: 12.5 retries, 0.5 failures passed on for want of budget
   3 requests wait, the oldest for 120ms
+  admission: 40 % of the requests are refused, too many fail
   rollout: 1 of 3 replaced (restart shop)
   panic: only 1 of 3 that answer are available
   crash loop: 5 failures in a row, next start in 12s: exit code 1

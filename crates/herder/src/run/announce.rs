@@ -174,6 +174,7 @@ mod tests {
             min: 2,
             max: 8,
             affinity: None,
+            refused_percent: 0,
             balance: Algorithm::RoundRobin,
             probe: "TCP".to_owned(),
             scaling: None,

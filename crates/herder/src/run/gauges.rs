@@ -33,10 +33,14 @@ impl Pulse {
             let recent = self.recent.entry(name.clone()).or_insert_with(|| Recent::new(WINDOW));
             recent.observe(view.at, registry.service(*slot, name).snapshot());
             if let Some((summary, over)) = recent.summary() {
+                let per_s = |count: u64| count as f64 / over.as_secs_f64();
                 let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
                 let told = Traffic {
-                    requests_per_second: summary.requests as f64 / over.as_secs_f64(),
-                    errors_5xx_per_second: summary.errors_5xx as f64 / over.as_secs_f64(),
+                    requests_per_second: per_s(summary.requests),
+                    errors_5xx_per_second: per_s(summary.errors_5xx),
+                    retries_per_second: per_s(summary.retries),
+                    retries_denied_per_second: per_s(summary.retries_denied),
+                    hedges_per_second: per_s(summary.hedges),
                     p50_ms: summary.p50.map(ms),
                     p99_ms: summary.p99.map(ms),
                 };

@@ -13,14 +13,24 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::stream::Stream;
 
+/// What is known of a response that was thrown away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// Nothing of the others.
+    Nothing,
+    /// That there is too much to do, here and likely elsewhere: 429 or 503.
+    Busy,
+}
+
 /// The longest back-off before a retry, of which a part is drawn: (2ⁿ − 1) times the least, as in
 /// Envoy. None where it would not help: another endpoint has done nothing yet to be spared, and
-/// who has waited for a timeout has waited.
-pub(super) fn backoff(policy: &Retry, number: u32, reason: RetryReason) -> Duration {
-    let helps = match reason {
-        RetryReason::ConnectFailure | RetryReason::Timeout => false,
-        RetryReason::Reset => number > 1,
-        RetryReason::Status => true,
+/// who has waited for a timeout has waited. A pause is not free: a retry that pauses has its part
+/// of the budget already, so that an instance that fails everything at once would use it up.
+pub(super) fn backoff(policy: &Retry, number: u32, why: (RetryReason, Said)) -> Duration {
+    let helps = match why {
+        (RetryReason::ConnectFailure | RetryReason::Timeout, _) => false,
+        (RetryReason::Status, Said::Busy) => true,
+        (RetryReason::Reset | RetryReason::Status, _) => number > 1,
     };
     if !helps {
         return Duration::ZERO;
@@ -60,13 +70,14 @@ mod tests {
     fn a_back_off_doubles_up_to_its_bound_and_only_where_it_helps() {
         let ms = Duration::from_millis;
         let policy = Retry { backoff_min: ms(25), backoff_max: ms(250), ..Retry::unbounded() };
-        let check = |reason, expected: [u64; 5]| {
-            let found = [1, 2, 3, 4, 40].map(|number| backoff(&policy, number, reason));
-            assert_eq!(found, expected.map(ms), "{reason:?}");
+        let check = |why, expected: [u64; 5]| {
+            let found = [1, 2, 3, 4, 40].map(|number| backoff(&policy, number, why));
+            assert_eq!(found, expected.map(ms), "{why:?}");
         };
-        check(RetryReason::Status, [25, 75, 175, 250, 250]);
-        check(RetryReason::Reset, [0, 75, 175, 250, 250]);
-        check(RetryReason::ConnectFailure, [0; 5]);
-        check(RetryReason::Timeout, [0; 5]);
+        check((RetryReason::Status, Said::Busy), [25, 75, 175, 250, 250]);
+        check((RetryReason::Status, Said::Nothing), [0, 75, 175, 250, 250]);
+        check((RetryReason::Reset, Said::Nothing), [0, 75, 175, 250, 250]);
+        check((RetryReason::ConnectFailure, Said::Nothing), [0; 5]);
+        check((RetryReason::Timeout, Said::Nothing), [0; 5]);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{
-    Affinity, Algorithm, Compression, Destination, Endpoint, HashOn, Hedge, HostPattern,
+    Admission, Affinity, Algorithm, Compression, Destination, Endpoint, HashOn, Hedge, HostPattern,
     HttpPolicy, Limits, Listener, ListenerLimits, Live, Mode, Networks, Pool, ProxyProtocolOut,
     QueuePolicy, Redirect, Report, Retry, Route, Rules, Service, Source, Table,
 };
@@ -27,6 +27,7 @@ pub(crate) struct Setup {
     pub(crate) service_limits: Limits,
     pub(crate) queue: QueuePolicy,
     pub(crate) retry: Retry,
+    pub(crate) admission: Admission,
     pub(crate) hedge: Option<Hedge>,
     pub(crate) compression: Compression,
     pub(crate) algorithm: Algorithm,
@@ -48,6 +49,7 @@ pub(crate) struct Plane {
     service_limits: Limits,
     queue: QueuePolicy,
     retry: Retry,
+    admission: Admission,
     hedge: Option<Hedge>,
     compression: Compression,
     rules: Option<Box<Rules>>,
@@ -109,6 +111,7 @@ impl Default for Setup {
                 ..QueuePolicy::unbounded()
             },
             retry: Retry { retries_max: 2, ..Retry::unbounded() },
+            admission: Admission::off(),
             hedge: None,
             compression: Compression::off(),
             algorithm: Algorithm::RoundRobin,
@@ -154,6 +157,7 @@ impl Setup {
             service_limits: self.service_limits,
             queue: self.queue,
             retry: self.retry,
+            admission: self.admission,
             hedge: self.hedge,
             compression: self.compression,
             rules: self.rules,
@@ -218,6 +222,11 @@ impl Plane {
         Arc::new(endpoint.of(&self.live))
     }
 
+    /// What the tables of the service have in common.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
     /// Publishes a table in which everything leads to a service `shop` with these endpoints.
     pub(crate) fn publish(&self, endpoints: &[Arc<Endpoint>]) {
         self.publish_as("shop", endpoints);
@@ -237,6 +246,7 @@ impl Plane {
             limits: self.service_limits,
             queue: self.queue.clone(),
             retry: self.retry.clone(),
+            admission: self.admission,
             hedge: self.hedge,
             compression: self.compression.clone(),
             mode: self.mode,

@@ -188,3 +188,63 @@ async fn after_an_outage_all_are_let_in_as_there_is_room() {
         assert_eq!(client.response().await.unwrap().status, 200);
     }
 }
+
+#[tokio::test]
+async fn who_has_less_time_left_than_an_answer_takes_is_told_at_once() {
+    let instance = Instance::start().await;
+    let mut setup = limited(1);
+    setup.policy.timeout_request = Some(PATIENCE);
+    let plane = setup.serving([instance.addr()]);
+    let (mut wire, mut first) = busy(&plane, &instance).await;
+    let mut patient = asking(&plane, "/patient", "").await;
+    // Somebody found out that half of the answers take longer than anybody waits.
+    (0..20).for_each(|_| balance::quantile::learn_usual(plane.live(), PATIENCE * 2));
+    let mut late = plane.client().await;
+    let answer = late.get("/late").await.unwrap();
+    assert_eq!((answer.status, answer.fields.get("herder-error")), (503, Some("too_late")));
+    send(&mut wire, OK).await;
+    assert_eq!(first.response().await.unwrap().status, 200);
+    assert_eq!(served_one(&instance, wire).await, "/patient", "it had come before");
+    assert_eq!(patient.response().await.unwrap().status, 200);
+}
+
+/// What comes next over this connection or a new one, answered.
+async fn served_one(instance: &Instance, wire: Wire<TcpStream>) -> String {
+    let mut wire = wire;
+    let (target, other) = tokio::select! {
+        target = asked(&mut wire) => (target, None),
+        other = instance.accept() => {
+            let mut other = other;
+            (asked(&mut other).await, Some(other))
+        }
+    };
+    send(&mut other.unwrap_or(wire), OK).await;
+    target
+}
+
+#[tokio::test]
+async fn what_answers_take_is_learned_while_somebody_waits() {
+    let origin =
+        HttpOrigin::start("a", |_| Reply::bytes("ok").delay(std::time::Duration::from_millis(20)));
+    let origin = origin.await;
+    let mut setup = limited(1);
+    setup.policy.timeout_request = Some(PATIENCE);
+    let plane = setup.serving([origin.addr()]);
+    let median = || balance::quantile::median(plane.live());
+    let mut client = plane.client().await;
+    for _ in 0..5 {
+        assert_eq!(client.get("/").await.unwrap().status, 200);
+    }
+    assert_eq!(median(), None, "nobody waited");
+    let mut clients = Vec::new();
+    for _ in 0..30 {
+        let mut client = plane.client().await;
+        client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        clients.push(client);
+    }
+    for client in &mut clients {
+        assert_eq!(client.response().await.unwrap().status, 200);
+    }
+    let ms = median().unwrap().as_millis();
+    assert!((15..200).contains(&ms), "{ms}");
+}
