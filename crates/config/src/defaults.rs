@@ -74,14 +74,8 @@ pub(crate) type ScaleIdleAfter = OrOff<Period<UNLIMITED, S, { 168 * H }>>;
 pub(crate) type ScaleUtilisation = Count<70, 1, 100>;
 /// What an instance serves at once, its owner knows, or it shows.
 pub(crate) type ScaleConcurrency = Count<10, 1, 100_000>;
-/// As above.
-pub(crate) type ScaleCpu = Count<70, 1, 100_000>;
-/// Garbage collectors fill what they get; beyond four fifths it is demand.
-pub(crate) type ScaleMemory = Count<80, 1, 100>;
 /// What an instance answers, only a load test tells.
 pub(crate) type ScaleRequests = Count<100, 1, 10_000_000>;
-/// What clients may notice, only the owner knows.
-pub(crate) type ScaleLatency = Period<500, 1, H>;
 /// None: what is needed is needed.
 pub(crate) type ScaleToleranceUp = Count<0, 0, 1000>;
 /// Kubernetes' tenth: below it a stop is not worth the start that may follow.

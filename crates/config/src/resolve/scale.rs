@@ -93,10 +93,10 @@ fn target(written: &written::ScaleTarget, in_flight_max: Option<u32>) -> ScaleTa
     ScaleTarget {
         utilisation_percent: written.utilisation_percent.get(),
         concurrency: written.concurrency.map(|count| count.get()).or(in_flight_max),
-        cpu_percent: written.cpu_percent.map(|percent| percent.get()),
-        memory_percent: written.memory_percent.map(|percent| percent.get()),
+        cpu_percent: None,
+        memory_percent: None,
         requests_per_s: written.requests_per_second.map(|count| count.get()),
-        latency: written.latency.map(|latency| latency.get()),
+        latency: None,
         tolerance_up_percent: written.tolerance_up_percent.get(),
         tolerance_down_percent: written.tolerance_down_percent.get(),
         up_percent_max: written.up_percent_max.get(),

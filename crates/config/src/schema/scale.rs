@@ -65,19 +65,9 @@ pub(crate) struct ScaleTarget {
     /// learned.
     #[schemars(example = 10)]
     pub concurrency: Option<defaults::ScaleConcurrency>,
-    /// Mean use of the processor by an instance, in percent of one core. Absent: no signal.
-    #[schemars(example = 70)]
-    pub cpu_percent: Option<defaults::ScaleCpu>,
-    /// Mean use of memory by an instance, in percent of its limit. Absent: no signal.
-    #[schemars(example = 80)]
-    pub memory_percent: Option<defaults::ScaleMemory>,
     /// Requests per second and instance. Absent: no signal.
     #[schemars(example = 200)]
     pub requests_per_second: Option<defaults::ScaleRequests>,
-    /// What 95 of 100 responses are to be faster than, waiting included. Beyond it less of each
-    /// instance is used. Absent: no signal.
-    #[schemars(example = &"200ms")]
-    pub latency: Option<defaults::ScaleLatency>,
     /// How far above the present number the need has to be, in percent of it.
     pub tolerance_up_percent: defaults::ScaleToleranceUp,
     /// How far below.
