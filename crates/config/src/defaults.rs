@@ -76,22 +76,22 @@ pub(crate) type ScaleUtilisation = Count<70, 1, 100>;
 pub(crate) type ScaleConcurrency = Count<10, 1, 100_000>;
 /// What an instance answers, only a load test tells.
 pub(crate) type ScaleRequests = Count<100, 1, 10_000_000>;
-/// None: what is needed is needed.
-pub(crate) type ScaleToleranceUp = Count<0, 0, 1000>;
+/// At 78 % of an instance instead of 70 % nobody waits yet.
+pub(crate) type ScaleToleranceUp = Count<12, 0, 1000>;
 /// Kubernetes' tenth: below it a stop is not worth the start that may follow.
 pub(crate) type ScaleToleranceDown = Count<10, 0, 99>;
 /// A load ten times as high is met at once.
 pub(crate) type ScaleUpPercent = Count<900, 1, 100_000>;
-/// So that one instance may become eleven.
-pub(crate) type ScaleUpCount = Count<10, 1, 1000>;
+/// A burst from one instance is met at once; `max` is the bound.
+pub(crate) type ScaleUpCount = Count<100, 1, 1000>;
 /// Kubernetes' period.
 pub(crate) type ScaleUpPeriod = Period<{ 15 * S }, S, H>;
-/// So that one ready instance may become twenty.
-pub(crate) type ScaleStarting = Count<95, 0, 99>;
-/// Longer than a lull between two waves, shorter than a coffee break.
-pub(crate) type ScaleDownWindow = Period<{ 2 * M }, 0, { 24 * H }>;
-/// As long again: most of what is too much is gone within three.
-pub(crate) type ScaleHalfLife = Period<M, 1, { 24 * H }>;
+/// So that one ready instance may become a hundred.
+pub(crate) type ScaleStarting = Count<99, 0, 99>;
+/// A lull between two waves; a wrong guess makes it longer.
+pub(crate) type ScaleDownWindow = Period<{ 30 * S }, 0, { 24 * H }>;
+/// Half as long again: most of what is too much is gone within a minute.
+pub(crate) type ScaleHalfLife = Period<{ 15 * S }, 1, { 24 * H }>;
 /// As long as a request may wait by default.
 pub(crate) type ScaleBacklog = Period<{ 10 * S }, S, H>;
 /// All addresses alike.

@@ -69,9 +69,9 @@ pub struct ScaleTarget {
     /// What 95 of 100 responses are to be faster than, waiting included: beyond it the utilisation
     /// that is aimed at falls. None: it is no signal.
     pub latency: Option<Duration>,
-    /// How far above the present number the need has to be, in percent of it.
+    /// How far above the present number the need has to be, in percent of it, for more of them.
     pub tolerance_up_percent: u32,
-    /// How far below.
+    /// How far below what is tolerated the need has to be after that, in percent, for fewer.
     pub tolerance_down_percent: u32,
     /// Within any `up_period` the number grows by so many percent at most, or by `up_count_max` if
     /// that is more.
@@ -82,8 +82,8 @@ pub struct ScaleTarget {
     pub up_period: Duration,
     /// The part of all instances that may be starting, in percent; one may always.
     pub starting_percent_max: u32,
-    /// Only what was not needed for so long is taken away, and never sooner than twice the time
-    /// that an instance takes to start.
+    /// Only what was not needed for so long is taken away, and never sooner than one and a half
+    /// times the time that an instance takes to start; longer after it was too soon.
     pub down_window: Duration,
     /// Then half of what is too much goes within so long, and half of the rest, and so on.
     pub down_half_life: Duration,
@@ -93,25 +93,31 @@ pub struct ScaleTarget {
 
 impl Default for ScaleTarget {
     /// What Herder does unless it is told otherwise. `herder simulate scale` shows what these
-    /// numbers do; each is where the cost over all made-up loads is flat around it.
+    /// numbers do; docs/autoscaling.md has the table.
     fn default() -> Self {
         Self {
-            // A third above what is needed is what comes while another one starts.
+            // Half as much again is what comes while another one starts, and what noise is.
             utilisation_percent: 70,
             concurrency: None,
             cpu_percent: None,
             memory_percent: None,
             requests_per_s: None,
             latency: None,
-            tolerance_up_percent: 0,
+            // At 78 % of an instance instead of 70 % nobody waits yet; one more is not worth it.
+            tolerance_up_percent: 12,
+            // With the one above: what was needed is what stays.
             tolerance_down_percent: 10,
-            // A step of ten times is ordered at once.
+            // A step of ten times is ordered at once: what is measured is certain by then, and
+            // `max` and the room of the machine bound what a mistake can cost.
             up_percent_max: 900,
-            up_count_max: 10,
+            up_count_max: 100,
             up_period: Duration::from_secs(15),
-            starting_percent_max: 95,
-            down_window: Duration::from_secs(120),
-            down_half_life: Duration::from_secs(60),
+            starting_percent_max: 99,
+            // Short, as a first guess: every wrong one makes it three times longer.
+            down_window: Duration::from_secs(30),
+            // What goes by halves is back sooner if it was the wrong guess.
+            down_half_life: Duration::from_secs(15),
+            // As long as the queue lets requests wait.
             backlog_drain: Duration::from_secs(10),
         }
     }

@@ -122,7 +122,7 @@ impl Experiment<'_> {
         let bounds = Bounds { min: MIN, max: MAX, room: None, floor: 0 };
         let autoscale = self.contender.autoscale();
         let mut memory = autoscale.map(|it| Memory::new(it, begins_with, moment(0)));
-        let mut window = Window::new(WINDOW);
+        let mut window = autoscale.map_or(Window::new(WINDOW), Window::of);
         let mut course = Vec::with_capacity(self.load.seconds.len());
         for second in 0..WARM_UP_S + self.load.seconds.len() {
             let at_s = second.saturating_sub(WARM_UP_S);

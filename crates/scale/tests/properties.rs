@@ -48,7 +48,7 @@ fn bounds() -> impl Strategy<Value = Bounds> {
 fn stays_for(autoscale: &Autoscale, start_up: Duration) -> Duration {
     match &autoscale.policy {
         ScalePolicy::Fixed => Duration::MAX,
-        ScalePolicy::Target(policy) => policy.down_window.max(start_up * 2),
+        ScalePolicy::Target(policy) => policy.down_window.max(start_up.mul_f64(1.5)),
         ScalePolicy::Hpa(policy) => policy.down.stabilization_window,
         // It counts whole ticks, and that of the number itself is one of them.
         ScalePolicy::Kpa(policy) => policy.scale_down_delay.saturating_sub(policy.tick),

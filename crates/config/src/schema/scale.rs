@@ -81,8 +81,8 @@ pub(crate) struct ScaleTarget {
     pub up_period: defaults::ScaleUpPeriod,
     /// The part of all instances that may be starting at the same time, in percent. One may always.
     pub starting_percent_max: defaults::ScaleStarting,
-    /// Only instances that were not needed for so long are stopped; never sooner than twice the
-    /// time that one takes to start.
+    /// Only instances that were not needed for so long are stopped; never sooner than one and a
+    /// half times the time that one takes to start. It grows while stopping was wrong.
     pub down_window: defaults::ScaleDownWindow,
     /// Half of what is too much goes within so long, half of the rest within as long again.
     pub down_half_life: defaults::ScaleHalfLife,

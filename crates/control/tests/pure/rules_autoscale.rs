@@ -65,7 +65,7 @@ fn what_is_not_needed_any_more_goes_later_and_step_by_step() {
     let requests = carry_on(&mut rig, 50);
     assert_eq!(rig.count("shop", Phase::Ready), 8);
     drop(requests);
-    rig.wait(s(100));
+    rig.wait(s(25));
     assert_eq!(rig.service("shop").desired, 8, "it may be a lull");
     let mut before = 8;
     for _ in 0..600 {

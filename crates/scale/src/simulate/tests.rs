@@ -148,3 +148,47 @@ fn in_a_brown_out_more_instances_do_not_answer_more() {
     // 12 instances × 8 requests ÷ (5 × 0.4 s).
     assert!((few - 48.0).abs() < 2.0 && (many - 48.0).abs() < 2.0, "{few} {many}");
 }
+
+/// Nothing else looks like one: the cap would cost clients their answers.
+#[test]
+fn a_brown_out_is_told_from_everything_else() {
+    for shape in Shape::ALL {
+        let load = shape.load(1);
+        let course = run(&load, "target", Waits::InFront);
+        let capped: Vec<usize> = (0..course.len())
+            .filter(|&at_s| course[at_s].limited_by == Some(LimitedBy::Brownout))
+            .collect();
+        match shape {
+            Shape::Brownout => {
+                assert!(capped.first().is_some_and(|at_s| (1500..1530).contains(at_s)));
+                let most = course.iter().map(|moment| moment.desired).max();
+                assert!(most <= Some(20), "{most:?}");
+            }
+            _ => assert!(capped.is_empty(), "{shape:?}: {capped:?}"),
+        }
+    }
+}
+
+/// A part of what docs/autoscaling.md shows, with other seeds, and bars that leave room for chance.
+#[test]
+fn herders_policy_costs_less_than_its_peers() {
+    let shapes = [Shape::Step, Shape::Square, Shape::Diurnal, Shape::OnOff, Shape::Bursts];
+    let names = ["target", "hpa-cpu", "hpa-concurrency", "kpa"];
+    let (mut costs, mut held, mut cells) = ([0.0; 4], 0, 0);
+    for (shape, start_s) in shapes.into_iter().flat_map(|shape| [(shape, 2), (shape, 30)]) {
+        let load = shape.load(71);
+        let (start_up, waits) = (Duration::from_secs(start_s), Waits::InFront);
+        let cost = |name| {
+            let contender = &contender(name);
+            let experiment = Experiment { load: &load, contender, start_up, waits, seed: 71 };
+            Verdict::of(&experiment.run()).cost
+        };
+        let cell = names.map(cost);
+        let best = cell[1..].iter().copied().fold(f64::INFINITY, f64::min);
+        (held, cells) = (held + u32::from(cell[0] <= 1.05 * best), cells + 1);
+        costs.iter_mut().zip(cell).for_each(|(sum, cost)| *sum += cost);
+    }
+    let best = costs[1..].iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(costs[0] <= 0.8 * best, "{names:?}: {costs:?}");
+    assert!(held * 10 >= cells * 7, "{held} of {cells}");
+}
