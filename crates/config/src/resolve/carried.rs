@@ -64,6 +64,8 @@ fn tcp_services_have_no_requests(written: &Config, report: &mut Report<'_>) {
             ("request_headers", service.request_headers.is_some(), "headers"),
             ("response_headers", service.response_headers.is_some(), "headers"),
             ("rewrite", service.rewrite.is_some(), "path"),
+            ("compress", service.compress.is_some(), "responses"),
+            ("hedge", service.hedge.is_some(), "responses"),
             ("affinity", service.affinity.is_some(), "cookies"),
             ("limits.adaptive", service.limits.adaptive.is_some(), "latency"),
             ("admission", service.admission.is_some(), "statuses"),
