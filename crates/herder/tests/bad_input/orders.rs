@@ -117,9 +117,14 @@ async fn unchanging(herd: &Herd) -> Value {
         status[passing].take();
     }
     for service in status["services"].as_array_mut().unwrap() {
-        service["traffic"].take();
+        for passing in ["traffic", "desired_reason"] {
+            service[passing].take();
+        }
+        service["scaling"]["decision"].take();
         for instance in service["instances"].as_array_mut().unwrap() {
-            instance["phase_age_ms"].take();
+            for passing in ["phase_age_ms", "last_probe"] {
+                instance[passing].take();
+            }
         }
     }
     status
