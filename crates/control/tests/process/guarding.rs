@@ -115,9 +115,16 @@ fn guard_of(herder: Pid) -> Option<Pid> {
     subcommands(herder, "__guard").into_iter().find(|&pid| runs(pid))
 }
 
+/// The guard of a Herder that has just started it. For a moment after `spawn` has returned the
+/// kernel shows no arguments of the new program.
+async fn guard_started(herder: Pid) -> Pid {
+    until("the guard", || guard_of(herder).is_some()).await;
+    guard_of(herder).unwrap()
+}
+
 async fn the_guard_lives_as_long_as_herder_and_does_not_mind_signals() {
     let herd = Herd::new();
-    let guard = guard_of(getpid()).unwrap();
+    let guard = guard_started(getpid()).await;
     until("a session of its own", || rustix::process::getsid(Some(guard)) == Ok(guard)).await;
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         kill_process(guard, signal).unwrap();
@@ -134,7 +141,7 @@ async fn the_guard_lives_as_long_as_herder_and_does_not_mind_signals() {
 
 async fn a_guard_that_was_killed_is_replaced() {
     let herd = Herd::new();
-    let guard = guard_of(getpid()).unwrap();
+    let guard = guard_started(getpid()).await;
     kill_process(guard, Signal::KILL).unwrap();
     until("another guard", || guard_of(getpid()).is_some_and(|pid| pid != guard)).await;
     herd.close().await;
@@ -159,7 +166,7 @@ async fn nothing_survives_when_herder_is_killed() {
     let mut pids = victim.leaders.clone();
     pids.extend(victim.pids_in("child").await);
     pids.extend(victim.pids_in("escaped").await);
-    let guard = guard_of(victim.pid()).unwrap();
+    let guard = guard_started(victim.pid()).await;
     assert_eq!(pids.len(), 6);
     assert!(pids.iter().all(|&pid| runs(pid)), "{pids:?}");
 
@@ -176,7 +183,7 @@ async fn a_new_guard_knows_what_the_old_one_knew() {
         wait";
     let mut victim = Victim::start(GUARDED, script);
     let hidden = victim.pids_in("hidden").await;
-    let guard = guard_of(victim.pid()).unwrap();
+    let guard = guard_started(victim.pid()).await;
     kill_process(guard, Signal::KILL).unwrap();
     until("another guard", || guard_of(victim.pid()).is_some_and(|pid| pid != guard)).await;
     assert!(hidden.iter().all(|&pid| runs(pid)));
