@@ -24,9 +24,9 @@ pub use event::{Event, Exit, ExitStatus, Order, ProbeOutcome, Refusal};
 pub use feedback::Feedback;
 pub use handle::Handle;
 pub use journal::Journal;
-pub use run::{Parts, Running, spawn};
-pub use state::{Settings, State};
+pub use run::{Parts, Record, Running, spawn};
+pub use state::{Remembered, Settings, State};
 pub use view::{
-    AdmissionView, BackoffView, Entry, InstanceView, Kind, ProbedView, RolloutView, ScalingView,
-    ServiceView, View,
+    AdmissionView, BackoffView, Entry, InstanceView, Kind, ProbedView, RolloutView, Sampled,
+    ScalingView, ServiceView, View,
 };

@@ -1,6 +1,7 @@
 //! The control loop: one thread, the only writer of the state, and the only one that acts on it.
 //! It decides nothing itself: events go into the state, the plan says what to do, this does it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,7 +9,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use model::{InstanceId, Report, Table, Time};
+use model::{InstanceId, Report, ServiceName, Table, Time};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
@@ -17,8 +18,8 @@ use crate::drain::Drains;
 use crate::driver::{Driver, DriverSettings};
 use crate::handle::{Handle, Inbox, REPORTS_MAX, Request, pair};
 use crate::probe::{Prober, Questions};
-use crate::state::{Settings, State};
-use crate::{Action, Entry, Event, Kind, Order, Refusal, plan};
+use crate::state::{Remembered, Settings, State};
+use crate::{Action, Entry, Event, Kind, Order, Refusal, Sampled, plan};
 
 /// Events of the driver, the probes and the drains that wait for the loop. Beyond: the task that
 /// has one waits; none is lost.
@@ -34,11 +35,19 @@ const WAKE_MIN: Duration = Duration::from_millis(1);
 /// Threads for reading `/proc`. Beyond: the reading waits its turn.
 const BLOCKING_THREADS_MAX: usize = 4;
 
+/// Takes what was measured.
+pub type Record = Box<dyn Fn(&[Sampled]) + Send>;
+
 /// What control is made from.
 pub struct Parts {
     /// Makes a table the one that requests are routed by. Called on the control thread, in order
     /// of versions, and always before an action that relies on it; it must not wait.
     pub publish: Box<dyn Fn(Arc<Table>) + Send>,
+    /// Keeps what was measured, once a second for each service. Called on the control thread; it
+    /// must not wait.
+    pub record: Record,
+    /// What services had before.
+    pub remembered: BTreeMap<ServiceName, Remembered>,
     /// How instances are started.
     pub driver: DriverSettings,
     /// Decides jitter and where the search for ports begins.
@@ -120,6 +129,7 @@ struct Control {
     clock: Clock,
     state: State,
     publish: Box<dyn Fn(Arc<Table>) + Send>,
+    record: Record,
     driver: Driver,
     prober: Prober<Questions>,
     drains: Drains,
@@ -148,10 +158,13 @@ impl Control {
         let settings = Settings { journal_max: parts.journal_max, seed: parts.seed };
         let driver = Driver::start(parts.driver, sender.clone(), parts.seed)?;
         let questions = Questions { checks: driver.checks() };
+        let mut state = State::new(settings);
+        state.remember(parts.remembered);
         Ok(Self {
             clock: Clock::start(),
-            state: State::new(settings),
+            state,
             publish: parts.publish,
+            record: parts.record,
             driver,
             prober: Prober::new(questions, sender.clone(), parts.seed),
             drains: Drains::new(sender),
@@ -251,6 +264,9 @@ impl Control {
     /// follows from that is published, before it is carried out: nobody is stopped while a request
     /// can still find the way there.
     fn settle(&mut self, now: Time) {
+        if !self.state.sampled().is_empty() {
+            (self.record)(self.state.sampled());
+        }
         self.tell();
         for _ in 0..ROUNDS_MAX {
             let actions = plan::next(&self.state, now);

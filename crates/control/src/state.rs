@@ -12,6 +12,7 @@ pub(crate) mod ejection;
 mod failure;
 mod feedback;
 pub(crate) mod instance;
+mod meter;
 mod order;
 mod outlier;
 mod picture;
@@ -22,6 +23,7 @@ pub(crate) mod service;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::{Desired, Endpoint, InstanceId, Report, ServiceName, Table, Time};
 
@@ -29,7 +31,7 @@ use crate::journal::Journal;
 use crate::state::instance::{Ending, Instance};
 use crate::state::service::ServiceState;
 use crate::table::Publication;
-use crate::{Action, Event, Kind, Refusal, View};
+use crate::{Action, Event, Kind, Refusal, Sampled, View};
 
 /// What a state needs to know for its whole life.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +40,15 @@ pub struct Settings {
     pub journal_max: usize,
     /// Seeds the jitter of back-offs.
     pub seed: u64,
+}
+
+/// What a service had before Herder was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// How many instances were desired last.
+    pub desired: u32,
+    /// How long ago that was.
+    pub ago: Duration,
 }
 
 /// What is desired and what is known. One writer owns it.
@@ -56,6 +67,10 @@ pub struct State {
     endpoint_key_next: u64,
     publication: Publication,
     journal: Journal,
+    /// What services had before, until the first configuration is taken.
+    remembered: BTreeMap<ServiceName, Remembered>,
+    /// What was measured when the last event was applied.
+    sampled: Vec<Sampled>,
     rng: fastrand::Rng,
 }
 
@@ -74,8 +89,15 @@ impl State {
             endpoint_key_next: 1,
             publication: Publication::default(),
             journal: Journal::new(settings.journal_max),
+            remembered: BTreeMap::new(),
+            sampled: Vec::new(),
             rng: fastrand::Rng::with_seed(settings.seed),
         }
+    }
+
+    /// Where services whose number follows demand begin, if the first configuration has them.
+    pub fn remember(&mut self, before: BTreeMap<ServiceName, Remembered>) {
+        self.remembered = before;
     }
 
     /// Takes note of an event. `now` never goes backwards.
@@ -85,11 +107,15 @@ impl State {
     /// the journal, which has the refusal.
     pub fn apply(&mut self, now: Time, event: Event) -> Result<(), Refusal> {
         self.applied_at = now;
+        self.sampled.clear();
         for service in self.services.values_mut() {
             service.pass(now, &mut self.journal);
             service.judge(now, &mut self.journal, &mut self.rng);
             service.adapt(now, &mut self.rng);
-            service.autoscale(now, &mut self.journal);
+            if let Some(sample) = service.measure(now) {
+                service.autoscale(now, sample, &mut self.journal);
+                self.sampled.push(service.sampled(sample));
+            }
         }
         let taken = self.take(now, event);
         self.settle(now);
@@ -141,6 +167,11 @@ impl State {
     /// The recent decisions, transitions and refusals.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// What the last event was the occasion to measure: of each service at most one sample.
+    pub fn sampled(&self) -> &[Sampled] {
+        &self.sampled
     }
 
     /// Where requests reach an instance, once it has started.

@@ -6,6 +6,19 @@ use std::time::Duration;
 
 use model::{Algorithm, InstanceId, Phase, ScaleMode, ServiceName, Time};
 
+/// What one service was asked over a second, and what it had for that.
+#[derive(Clone, Debug)]
+pub struct Sampled {
+    /// Its name.
+    pub service: ServiceName,
+    /// What was measured.
+    pub sample: scale::Sample,
+    /// How many instances are wanted.
+    pub desired: u32,
+    /// How many of them are ready.
+    pub ready: u32,
+}
+
 /// Everything worth seeing as of one moment.
 #[derive(Clone, Debug)]
 pub struct View {

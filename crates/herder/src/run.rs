@@ -161,6 +161,8 @@ fn wire(
     let publisher = proxy.publisher();
     let control = control::spawn(control::Parts {
         publish: Box::new(move |table| publisher.publish(table)),
+        record: Box::new(|_| {}),
+        remembered: std::collections::BTreeMap::new(),
         driver: DriverSettings {
             launcher: Some(Launcher::of_self(EXEC)),
             guard: Some(Launcher::of_self(GUARD)),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use model::{Desired, Service, ServiceName, Source, Time};
+use model::{Desired, ScaleMode, Service, ServiceName, Source, Time};
 
 use crate::journal::Journal;
 use crate::state::State;
@@ -51,12 +51,18 @@ impl State {
                 None => self.add(now, policy),
             }
         }
+        // What ran before is no reason for a service that is configured later.
+        self.remembered.clear();
         self.desired = desired;
         Ok(())
     }
 
     fn add(&mut self, now: Time, policy: &Arc<Service>) {
-        let service = ServiceState::new(Arc::clone(policy), self.services.len());
+        let mut service = ServiceState::new(Arc::clone(policy), self.services.len());
+        let acts = service.follows_demand() && policy.autoscale.mode == ScaleMode::Act;
+        if let Some(&before) = self.remembered.get(&policy.name).filter(|_| acts) {
+            service.decision = Decision::remembered(policy, before);
+        }
         announce(now, &service, &mut self.journal);
         self.services.insert(policy.name.clone(), service);
     }

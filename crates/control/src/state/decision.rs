@@ -3,6 +3,9 @@
 
 use model::{Scale, Service, Source};
 
+use crate::journal::span;
+use crate::state::Remembered;
+
 /// A desired count, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
@@ -38,6 +41,14 @@ impl Decision {
     pub(crate) fn ordered(service: &Service, count: u32) -> Self {
         let reason = format!("scale {} {count}", service.name);
         Self { count, reason, by: By::Operator }
+    }
+
+    /// What the policy had decided before Herder ended, so that a service that was busy then does
+    /// not have to grow anew.
+    pub(crate) fn remembered(service: &Service, remembered: Remembered) -> Self {
+        let Remembered { desired, ago } = remembered;
+        let reason = format!("as before Herder ended, {} ago", span(ago));
+        Self { count: desired, reason, by: By::Autoscaler }.within(service)
     }
 
     /// The nearest one that the bounds allow; its reason says when they changed it. A service that

@@ -15,6 +15,7 @@ use crate::state::autoscaler::Autoscaler;
 use crate::state::backoff::Backoff;
 use crate::state::decision::Decision;
 use crate::state::instance::{Instance, Origin};
+use crate::state::meter::Meter;
 use crate::state::pool::Said;
 use crate::state::rollout::Rollout;
 
@@ -34,6 +35,8 @@ pub(crate) struct ServiceState {
     /// Instances of older generations are being replaced.
     pub(crate) rollout: Option<Rollout>,
     pub(crate) decision: Decision,
+    /// None before it was measured for the first time.
+    pub(crate) meter: Option<Meter>,
     /// None while the number follows nothing.
     pub(crate) autoscaler: Option<Autoscaler>,
     /// How long the last starts took, the newest last.
@@ -106,6 +109,7 @@ impl ServiceState {
             live: Arc::default(),
             generation: 1,
             rollout: None,
+            meter: None,
             autoscaler: None,
             starts: VecDeque::new(),
             backoff: Backoff::default(),

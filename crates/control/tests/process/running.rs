@@ -82,6 +82,8 @@ impl Herder {
         let publish = published.clone();
         let running = spawn(Parts {
             publish: Box::new(move |table| publish.take(table)),
+            record: Box::new(|_| {}),
+            remembered: Default::default(),
             driver: plain(),
             seed: 7,
             journal_max: 1000,
@@ -212,7 +214,14 @@ async fn control_without_a_handle_shuts_down() {
 async fn a_start_that_fails_leaves_nothing() {
     let mut driver = plain();
     driver.guard = Some(Launcher { program: "/no/such/guard".into(), args: Vec::new() });
-    let parts = Parts { publish: Box::new(|_| {}), driver, seed: 1, journal_max: 1 };
+    let parts = Parts {
+        publish: Box::new(|_| {}),
+        record: Box::new(|_| {}),
+        remembered: Default::default(),
+        driver,
+        seed: 1,
+        journal_max: 1,
+    };
     let error = spawn(parts).err().unwrap();
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use control::{
     Action, Entry, Event, Exit, ExitStatus, InstanceView, Kind, Order, ProbeOutcome, Refusal,
-    ServiceView, Settings, State, plan,
+    Remembered, ServiceView, Settings, State, plan,
 };
 use model::{Endpoint, InstanceId, Live, Phase, Report, Service, Table, Time};
 
@@ -31,6 +31,11 @@ pub(crate) struct Rig {
 impl Rig {
     /// Configured, and nothing happened since.
     pub(crate) fn with(services: &[Service]) -> Self {
+        Self::after(&[], services)
+    }
+
+    /// Configured, where services had so many instances a minute ago.
+    pub(crate) fn after(before: &[(&str, u32)], services: &[Service]) -> Self {
         let settings = Settings { journal_max: 10_000, seed: 1 };
         let mut rig = Self {
             state: State::new(settings),
@@ -40,6 +45,10 @@ impl Rig {
             addrs: BTreeMap::new(),
             seen: 0,
         };
+        let ago = Duration::from_secs(60);
+        let remembered =
+            |&(name, desired): &(&str, u32)| (name.parse().unwrap(), Remembered { desired, ago });
+        rig.state.remember(before.iter().map(remembered).collect());
         rig.configure(services).unwrap();
         rig
     }

@@ -181,3 +181,61 @@ fn what_follows_nothing_cannot_follow_again() {
          \"target\" under [service.shop.scale] and reload"
     );
 }
+
+#[test]
+fn a_new_herder_begins_with_what_the_last_one_had() {
+    let check = |service: Service, before: u32, expected: (u32, &str)| {
+        let rig = Rig::after(&[("shop", before)], &[service]);
+        let view = rig.service("shop");
+        assert_eq!((view.desired, view.desired_reason.as_str()), expected);
+        assert_eq!(view.instances.len(), expected.0 as usize);
+    };
+    let reason = "as before Herder ended, 60 s ago";
+    check(following(1, 8), 5, (5, reason));
+    check(following(1, 4), 5, (4, &format!("{reason}, lowered to max")));
+    check(following(3, 8), 0, (3, &format!("{reason}, raised to min")));
+    check(shop(1, 8), 5, (1, "min"));
+    let mut asleep = following(1, 8);
+    asleep.autoscale.idle_after = Some(s(60));
+    check(asleep, 0, (0, reason));
+    let mut watched = following(1, 8);
+    watched.autoscale.mode = ScaleMode::Recommend;
+    check(watched, 5, (1, "min"));
+}
+
+#[test]
+fn what_the_last_one_had_goes_only_as_what_is_not_needed_goes() {
+    let mut rig = Rig::after(&[("shop", 8)], &[following(1, 8)]);
+    (1..=8).for_each(|number| drop(rig.boot(&format!("shop.{number}"))));
+    rig.wait(s(25));
+    assert_eq!(rig.service("shop").desired, 8, "clients may still be coming back");
+    rig.wait(s(120));
+    assert!(rig.service("shop").desired < 8);
+}
+
+#[test]
+fn what_ran_before_is_no_reason_for_a_service_that_comes_later() {
+    let other = Service { name: "other".parse().unwrap(), ..shop(1, 8) };
+    let mut rig = Rig::after(&[("shop", 5)], std::slice::from_ref(&other));
+    rig.configure(&[other, following(1, 8)]).unwrap();
+    assert_eq!(rig.service("shop").desired, 1);
+}
+
+#[test]
+fn every_service_is_measured_once_a_second() {
+    let mut rig = Rig::ready(&[shop(2, 2)]);
+    let requests = begin(&rig, 6);
+    let mut samples = Vec::new();
+    for _ in 0..50 {
+        rig.now = rig.now + Duration::from_millis(100);
+        rig.told(Event::Tick);
+        samples.extend(rig.state.sampled().to_vec());
+    }
+    drop(requests);
+    assert!((4..=5).contains(&samples.len()), "{samples:?}");
+    let all: f64 = samples.iter().map(|sampled| sampled.sample.arrivals).sum();
+    assert!((all - 6.0).abs() < 0.01, "{all}");
+    let last = samples.last().unwrap();
+    assert_eq!((last.service.as_str(), last.desired, last.ready), ("shop", 2, 2));
+    assert!((last.sample.in_flight - 6.0).abs() < 0.01, "{last:?}");
+}

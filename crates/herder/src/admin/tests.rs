@@ -30,6 +30,8 @@ impl Stage {
     async fn set() -> Self {
         let control = control::spawn(Parts {
             publish: Box::new(|_| {}),
+            record: Box::new(|_| {}),
+            remembered: Default::default(),
             driver: DriverSettings {
                 launcher: None,
                 guard: None,
