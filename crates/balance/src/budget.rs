@@ -63,6 +63,17 @@ pub fn afford(budget: RetryBudget, live: &Live, traffic: Traffic) -> Result<(), 
     after_one(budget, spent, traffic).map(drop).ok_or(NoBudget::Spent)
 }
 
+/// Whether a retry could begin now, without beginning it.
+///
+/// # Errors
+/// [`NoBudget`]; when there is no credit either, that it is spent.
+pub fn fits(budget: RetryBudget, live: &Live, traffic: Traffic) -> Result<(), NoBudget> {
+    afford(budget, live, traffic)?;
+    let retrying = u64::from(live.retrying().load(Ordering::Relaxed));
+    let is_free = retrying < at_once(budget, traffic.active, retrying);
+    if is_free { Ok(()) } else { Err(NoBudget::Busy) }
+}
+
 /// Begins a retry.
 ///
 /// # Errors
@@ -154,9 +165,11 @@ mod tests {
         let traffic = Traffic { active: 10, answered: 1000, uptime_ms: 1000 };
         let guards: Vec<_> = (0..3).map(|_| begin(BUDGET, &live, traffic).unwrap()).collect();
         assert_eq!(begin(BUDGET, &live, traffic).unwrap_err(), NoBudget::Busy);
+        assert_eq!(fits(BUDGET, &live, traffic), Err(NoBudget::Busy));
         assert_eq!(live.retrying().load(Ordering::Relaxed), 3);
         drop(guards);
         assert_eq!(live.retrying().load(Ordering::Relaxed), 0);
+        assert_eq!(fits(BUDGET, &live, traffic), Ok(()));
         begin(BUDGET, &live, traffic).unwrap();
     }
 
@@ -169,7 +182,7 @@ mod tests {
             let uptime_ms = nth * 1000 / per_s;
             let traffic = Traffic { active: 20, answered: nth, uptime_ms };
             for _ in 0..2 {
-                let afforded = afford(budget, &live, traffic);
+                let afforded = fits(budget, &live, traffic);
                 let Ok(begun) = begin(budget, &live, traffic) else {
                     assert_eq!(afforded, Err(NoBudget::Spent));
                     break;

@@ -21,6 +21,7 @@ use crate::discard::is_small;
 use crate::encode::{self, Encoding};
 use crate::error::Error;
 use crate::exchange::patience::{Late, Party, Patience};
+use crate::exchange::refused::Held;
 use crate::forward::Attempt;
 use crate::hedge::Racing;
 use crate::idle::{Link, RESPONSE_HEAD_BYTES_MAX};
@@ -49,6 +50,8 @@ pub(crate) struct Exchange<'a, C> {
     pub(crate) attempt: &'a Attempt<'a>,
     /// A second copy of the request, if it may have one.
     pub(crate) hedge: Option<Racing<'a>>,
+    /// A response that may yet be thrown away.
+    pub(crate) held: Option<Box<Held>>,
     pub(crate) asked: Asked,
     /// The response's body, if it is compressed on its way.
     pub(crate) encoding: Option<Box<Encoding>>,
@@ -258,7 +261,7 @@ impl<C: Stream> Exchange<'_, C> {
             };
             match parsed.map_err(Error::BadResponse)? {
                 Progress::Complete if self.head.is_informational() => self.pass_informational(),
-                Progress::Complete => return Poll::Ready(self.begin_response(sent)),
+                Progress::Complete => return self.poll_judged(cx, sent),
                 Progress::Partial => match self.link.input.poll_fill(cx, &mut self.link.stream) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Ok(bytes)) if bytes > 0 => self.link.may_be_stale = false,
@@ -320,16 +323,7 @@ impl<C: Stream> Exchange<'_, C> {
         self.head.clear();
     }
 
-    fn begin_response(&mut self, sent: Sent) -> Result<State, Error> {
-        let answered_at = self.timing.answered(self.head, self.link.input.unread());
-        if self.head.status() == 101 {
-            return self.begin_tunnel(answered_at);
-        }
-        if !self.service.retry.on.statuses.is_empty()
-            && self.attempt.refuses(self.head, &self.link.input, self.client_in)
-        {
-            return Ok(self.refuse());
-        }
+    fn begin_response(&mut self, sent: Sent, answered_at: Option<Instant>) -> Result<State, Error> {
         self.client_in.let_go();
         self.hedge = None;
         let framing = self.head.framing(self.asked.method);

@@ -183,6 +183,7 @@ impl Attempt<'_> {
                     patience: Patience::new(&client.deadline, &client.listener.limits, service),
                     attempt: self,
                     hedge,
+                    held: None,
                     asked: self.asked,
                     encoding: None,
                     service,

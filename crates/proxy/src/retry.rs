@@ -1,33 +1,30 @@
 //! Whether a request that failed is sent again, when, and at whose expense.
 //! It moves no bytes: `dispatch` does what it says, and the budget is counted in `balance`.
 //!
-//! A failure of a connection is judged when it has happened. A response that the policy refuses,
-//! and a try that takes too long, are given up only once the next try has its endpoint and its part
-//! of the budget: `Attempt::refuses` and `Attempt::gives_up` reserve both, or the response at hand
-//! is as good as any.
+//! A failure of a connection is judged when it has happened. A response that the policy names, and
+//! a try that takes too long, are given up only once the next try has its endpoint and its part of
+//! the budget: `verdict` reserves both, or the response at hand is as good as any.
 
 mod pause;
+pub(crate) mod verdict;
 
 use std::cell::{Cell, Ref, RefCell};
 use std::time::{Duration, Instant};
 
 use balance::budget::{self, NoBudget, Retrying, Traffic};
-use http1::{Framing, ResponseHead};
+use http1::Framing;
 use model::{InFlight, Outcome, Pool, Retry};
 use telemetry::RetryReason;
 
-use crate::buffer::Buffer;
 use crate::client::Client;
 use crate::dispatch::pick;
 use crate::error::Error;
 use crate::exchange::Failure;
-use crate::forward::Attempt;
 use crate::phase::Phase;
 use crate::record::Record;
 use crate::retry::pause::{Said, backoff, rest};
 use crate::snapshot::Place;
 use crate::stream::Stream;
-use crate::timing::retry_after;
 use crate::wish::Wish;
 use crate::worker::Worker;
 
@@ -52,7 +49,7 @@ pub(crate) struct Tries {
     /// What the try at hand has failed with.
     failed: Option<(Failure, Phase)>,
     /// The part of the budget that the try at hand has, if it is not the first.
-    retrying: Option<Retrying>,
+    retrying: RefCell<Option<Retrying>>,
     /// The next try, if the one at hand was given up for it.
     next: Cell<Option<Box<Next>>>,
     /// Who answers instead of the endpoint that the try began at.
@@ -92,7 +89,7 @@ impl Tries {
             is_headless: false,
             keeps_body: framing != Framing::None && is_small && has_use && is_repeatable,
             failed: None,
-            retrying: None,
+            retrying: RefCell::default(),
             next: Cell::new(None),
             wish: Wish::of_request(client, pool),
             winner: RefCell::default(),
@@ -110,7 +107,7 @@ impl Tries {
             is_headless: true,
             keeps_body: false,
             failed: None,
-            retrying: None,
+            retrying: RefCell::default(),
             next: Cell::new(None),
             wish: Wish::of_connection(client, pool),
             winner: RefCell::default(),
@@ -119,9 +116,15 @@ impl Tries {
 
     /// The try at hand has an answer for the client.
     pub(crate) fn succeeded(&self, outcome: Outcome) {
-        if let (Some(retrying), Outcome::Answered(_)) = (&self.retrying, outcome) {
+        if let (Some(retrying), Outcome::Answered(_)) = (&*self.retrying.borrow(), outcome) {
             retrying.succeeded();
         }
+    }
+
+    /// The try at hand came to nothing: the part of the budget that it had, if it was a retry, is
+    /// free for others, the next one of the same request among them.
+    fn free(&self) {
+        *self.retrying.borrow_mut() = None;
     }
 
     /// Another endpoint answers the try at hand.
@@ -170,63 +173,6 @@ impl Tries {
     }
 }
 
-impl Attempt<'_> {
-    /// Whether a response is thrown away, because another try can have its place.
-    pub(crate) fn refuses(
-        &self,
-        head: &ResponseHead,
-        link_in: &Buffer,
-        client_in: &Buffer,
-    ) -> bool {
-        let policy = &self.place.pool().service.retry;
-        if !policy.on.statuses.contains(&head.status()) {
-            return false;
-        }
-        let said = retry_after(head, link_in.unread());
-        if let Some(rest) = said.filter(|_| matches!(head.status(), 429 | 503)) {
-            self.begun.endpoint().rest_until(self.worker.now() + rest);
-        }
-        let said = if matches!(head.status(), 429 | 503) { Said::Busy } else { Said::Nothing };
-        self.reserves((RetryReason::Status, said), client_in)
-    }
-
-    /// Whether a try that takes long is given up, because another one can begin.
-    pub(crate) fn gives_up(&self, client_in: &Buffer) -> bool {
-        self.place.pool().service.retry.on.timeout
-            && self.reserves((RetryReason::Timeout, Said::Nothing), client_in)
-    }
-
-    /// Gets the next try all it needs, if it may be and can be.
-    fn reserves(&self, why: (RetryReason, Said), client_in: &Buffer) -> bool {
-        let Self { worker, place, tries, .. } = self;
-        let is_whole = !tries.has_body || client_in.keeps();
-        if tries.left == 0 || !tries.is_repeatable || !is_whole {
-            return false;
-        }
-        let tried: Vec<u64> =
-            tries.tried.iter().copied().chain([self.begun.endpoint().key]).collect();
-        if !has_other(place, &tried) {
-            return false;
-        }
-        let (budget, live) = (place.pool().service.retry.budget, &place.pool().live);
-        let begin = || {
-            budget::afford(budget, live, traffic(worker, place))?;
-            let Some((begun, rest)) = choose(worker, place, tries.wish, &tried) else {
-                return Ok(None);
-            };
-            let retrying = budget::begin(budget, live, traffic(worker, place))?;
-            Ok(Some(Next { begun, retrying, reason: why.0, said: why.1, rest }))
-        };
-        let next = begin().unwrap_or_else(|_: NoBudget| {
-            place.series().worker(worker.number).deny_retry();
-            None
-        });
-        let is_there = next.is_some();
-        tries.next.set(next.map(Box::new));
-        is_there
-    }
-}
-
 /// Begins the next try of a request: at another endpoint, within the budget, after a pause.
 ///
 /// # Errors
@@ -253,7 +199,7 @@ pub(crate) async fn again<C: Stream>(
     if tries.keeps_body {
         record.bytes_in = u64::try_from(client.head.len()).unwrap_or(0);
     }
-    tries.retrying = Some(next.retrying);
+    *tries.retrying.get_mut() = Some(next.retrying);
     Ok(next.begun)
 }
 
@@ -268,8 +214,7 @@ async fn find<C: Stream>(
     // A failure was noted before, by whoever wants another try.
     let nothing = Failure { error: Error::NoInstance, is_answered: false };
     let (failure, phase) = tries.failed.take().unwrap_or((nothing, record.phase));
-    // The part of the budget that a failed retry had is free for others, this one among them.
-    tries.retrying = None;
+    tries.free();
     let reason = failure.error.retry().unwrap_or(RetryReason::Reset);
     let spent = budget::afford(
         place.pool().service.retry.budget,
@@ -319,7 +264,7 @@ pub(crate) async fn enter<C: Stream>(
         match budget::begin(policy.budget, &place.pool().live, traffic(worker, place)) {
             Ok(retrying) => return Ok(Some(retrying)),
             Err(NoBudget::Busy) if since.elapsed() < policy.backoff_max => {
-                rest(client, LOOK.mul_f64(1.0 - worker.chance() / 2.0)).await?;
+                rest(client, until_look(worker)).await?;
             }
             Err(_) => {
                 place.series().worker(worker.number).deny_retry();
@@ -327,6 +272,11 @@ pub(crate) async fn enter<C: Stream>(
             }
         }
     }
+}
+
+/// How long until a budget that is used up is looked at again: not for all in the same moment.
+fn until_look(worker: &Worker) -> Duration {
+    LOOK.mul_f64(1.0 - worker.chance() / 2.0)
 }
 
 /// Another endpoint, and how long it wants to be left alone: mostly not at all, because those who

@@ -27,6 +27,8 @@ pub(super) enum Party {
     InstanceBody,
     /// The client, to take more of the response.
     ClientTakes,
+    /// The retries of others, to end: a response is held for as long as `Held` says.
+    Retries,
 }
 
 /// What becomes of a party that took too long.
@@ -92,6 +94,8 @@ impl<'a> Patience<'a> {
             },
             Party::InstanceBody => (self.policy.timeout_body, Late::Fail(Error::BodyTimeout)),
             Party::ClientTakes => (self.limits.timeout_idle, Late::Fail(Error::SlowClient)),
+            // It ends by itself. It passes only for a greater reason.
+            Party::Retries => (Duration::MAX, Late::Fail(Error::RequestTimeout)),
         };
         let is_new = self.party.replace(now) != Some(now);
         if !is_new && self.deadline.has_passed(cx) {
@@ -124,6 +128,7 @@ impl<C: Stream> Exchange<'_, C> {
         match (state, sent) {
             (State::Body { .. }, _) if self.down.waits == Waits::Write => Party::ClientTakes,
             (State::Body { .. } | State::Refused { .. }, _) => Party::InstanceBody,
+            (State::Head, _) if self.held.is_some() => Party::Retries,
             (State::Head, Sent::Partly) if self.up.waits == Waits::Read => {
                 match self.awaits_ask() {
                     true => Party::InstanceAsks,

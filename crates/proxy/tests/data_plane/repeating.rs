@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::{Retry, RetryBudget, RetryMethods, RetryOn};
-use testkit::{Ask, HttpOrigin, Reply};
+use model::{Endpoint, Retry, RetryBudget, RetryMethods, RetryOn, UNLIMITED};
+use testkit::{Ask, HttpOrigin, PATIENCE, RawClient, Reply, Wire, wait_until};
+use tokio::net::TcpStream;
 
 use crate::instance::{Instance, send};
 use crate::plane::{Plane, SOON, Setup};
@@ -197,6 +198,122 @@ async fn an_instance_that_asks_for_a_pause_is_not_asked_again_before_its_end() {
     let (requests, waited) = check("1", Duration::from_secs(2), 200).await;
     assert_eq!(requests, 2);
     assert!(waited > Duration::from_millis(800), "{waited:?}");
+}
+
+/// A plane that may retry 500, one request at a time, and many of them one after the other.
+async fn one_at_a_time(backoff_max: Duration) -> Plane {
+    let budget = RetryBudget { percent: 20, min: 1 };
+    let plane = setup(Retry { budget, backoff_max, ..policy(&[500]) }).start();
+    let before = HttpOrigin::echo("before").await;
+    plane.publish(&[plane.endpoint(before.addr())]);
+    let mut client = plane.client().await;
+    for _ in 0..100 {
+        assert_eq!(client.get("/").await.unwrap().status, 200, "it earns credit");
+    }
+    plane
+}
+
+/// Eight requests that fail at one instance in the same moment, while one retry fits. The other
+/// instance is the test's, and the first retry is there.
+struct Crowd {
+    plane: Plane,
+    bad: Arc<Endpoint>,
+    good: Instance,
+    clients: Vec<RawClient>,
+    first: Wire<TcpStream>,
+}
+
+impl Crowd {
+    async fn start(backoff_max: Duration) -> Self {
+        let [bad, good] = [Instance::start().await, Instance::start().await];
+        let plane = one_at_a_time(backoff_max).await;
+        let endpoints = [bad.addr(), good.addr()].map(|addr| plane.endpoint(addr));
+        plane.publish(&endpoints);
+        endpoints[1].set_limit(1);
+        let full = endpoints[1].begin();
+        let (mut clients, mut wires) = (Vec::new(), Vec::new());
+        for _ in 0..8 {
+            let mut client = plane.client().await;
+            client.send(GET).await.unwrap();
+            clients.push(client);
+            wires.push(bad.asked().await);
+        }
+        endpoints[1].set_limit(UNLIMITED);
+        drop(full);
+        for wire in &mut wires {
+            send(wire, "HTTP/1.1 500 Bad\r\nContent-Length: 0\r\n\r\n").await;
+        }
+        let first = good.asked().await;
+        let [bad, _] = endpoints;
+        Self { plane, bad, good, clients, first }
+    }
+}
+
+#[tokio::test]
+async fn a_status_that_may_be_retried_waits_until_a_retry_fits() {
+    let Crowd { plane, bad, good, clients, first } = Crowd::start(PATIENCE).await;
+    let answers = clients
+        .into_iter()
+        .map(|mut client| tokio::spawn(async move { client.response().await.unwrap().status }));
+    let answers: Vec<_> = answers.collect();
+    let early = tokio::time::timeout(SOON, good.asked()).await;
+    assert!(early.is_err(), "one at a time");
+    assert!(answers.iter().all(|answer| !answer.is_finished()));
+    assert_eq!(bad.in_flight(), 7);
+    let mut wire = first;
+    for nth in 1..=8 {
+        send(&mut wire, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+        if nth < 8 {
+            wire.raw_head().await.expect("the next one, over the same connection");
+        }
+    }
+    for answer in answers {
+        assert_eq!(answer.await.unwrap(), 200);
+    }
+    plane.metric_becomes(&retries("status"), 8.0).await;
+    assert!(plane.metric(DENIED) < 1.0);
+}
+
+#[tokio::test]
+async fn a_status_that_may_be_retried_is_passed_on_when_no_retry_fits_in_time() {
+    let Crowd { plane, bad, mut clients, first, .. } = Crowd::start(SOON).await;
+    plane.metric_becomes(DENIED, 7.0).await;
+    drop(first);
+    let mut statuses = Vec::new();
+    for client in &mut clients {
+        statuses.push(client.response().await.unwrap().status);
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [500, 500, 500, 500, 500, 500, 500, 502], "a reset is the last word");
+    assert_eq!(bad.in_flight(), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_while_a_status_waits_is_noticed() {
+    let Crowd { plane, bad, clients, mut first, .. } = Crowd::start(PATIENCE).await;
+    clients.into_iter().for_each(RawClient::reset);
+    plane.metric_becomes("herder_connections_open", 0.0).await;
+    plane.metric_becomes(r#"herder_requests_in_flight{service="shop"}"#, 0.0).await;
+    assert_eq!(bad.in_flight(), 0);
+    first.to_end().await.expect("nobody would read what it answers");
+}
+
+#[tokio::test]
+async fn a_retry_that_fails_leaves_its_part_of_the_budget_to_the_next() {
+    let bad = [answering(500).await, answering(500).await];
+    let good = HttpOrigin::echo("good").await;
+    let plane = one_at_a_time(PATIENCE).await;
+    let addrs = bad.iter().map(HttpOrigin::addr).chain([good.addr()]);
+    let endpoints: Vec<_> = addrs.map(|addr| plane.endpoint(addr)).collect();
+    plane.publish(&endpoints);
+    // No more credit is saved than one retry for each request in flight.
+    let _others: Vec<_> = (0..3).filter_map(|_| endpoints[2].begin()).collect();
+    let mut client = plane.client().await;
+    wait_until(PATIENCE, "both fail the same request", async || {
+        assert_eq!(client.get("/").await.unwrap().status, 200);
+        bad.iter().all(|bad| bad.requests() > 0)
+    })
+    .await;
 }
 
 /// Ten requests bring twelve tries, however fast they fail.
