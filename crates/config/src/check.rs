@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use crate::problem::Problem;
 use crate::rule::{Rule, list, rules};
 use crate::suggest::{self, Level};
-use crate::tree::{Doubt, Places, element, join, number};
+use crate::tree::{Doubt, Places, decimal, element, join, number};
 use crate::value;
 
 /// What the walk brings back.
@@ -108,12 +108,22 @@ impl<'a> Walk<'a> {
             DeValue::Table(table) => self.table(spot, rule, table),
             DeValue::Array(items) => self.array(spot, rule, items),
             DeValue::Integer(integer) => {
-                let wrong = value::integer(rule, number(integer), &integer.to_string());
+                let written = integer.to_string();
+                let wrong = match rule.kind() {
+                    "number" => {
+                        let read = number(integer).map(|number| number as f64);
+                        value::decimal(rule, read, &written)
+                    }
+                    _ => value::integer(rule, number(integer), &written),
+                };
                 let words = all.iter().flat_map(Rule::words);
                 self.refused(spot, wrong.map(|wrong| or_words(wrong, words)));
             }
             DeValue::String(text) => self.text(spot, &all, &fitting, text),
-            DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {}
+            DeValue::Float(float) => {
+                self.refused(spot, value::decimal(rule, decimal(float), &float.to_string()));
+            }
+            DeValue::Boolean(_) | DeValue::Datetime(_) => {}
         }
     }
 

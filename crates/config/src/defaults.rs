@@ -1,10 +1,11 @@
 //! Every default and every range, in this one place: schema, documentation and resolution read
 //! them here. It must not know where a number is used.
 //!
-//! `Count`, `Period` and `Size` stand for "default, least, most"; periods in milliseconds, sizes
-//! in bytes. A range is as wide as the value can be without breaking something else.
+//! `Count`, `Decimal`, `Period` and `Size` stand for "default, least, most"; decimals in
+//! thousandths, periods in milliseconds, sizes in bytes. `Change` is "least, most". A range is as
+//! wide as the value can be without breaking something else.
 
-use crate::schema::number::{Count, OrOff, OrUnlimited, Period, Size};
+use crate::schema::number::{Change, Count, Decimal, OrOff, OrUnlimited, Period, Size};
 
 const S: u64 = 1000;
 const M: u64 = 60 * S;
@@ -94,6 +95,58 @@ pub(crate) type ScaleDownWindow = Period<{ 30 * S }, 0, { 24 * H }>;
 pub(crate) type ScaleHalfLife = Period<{ 15 * S }, 1, { 24 * H }>;
 /// As long as a request may wait by default.
 pub(crate) type ScaleBacklog = Period<{ 10 * S }, S, H>;
+/// What is measured, its owner knows; a metric may be any number.
+pub(crate) type ScaleGoal = Decimal<70_000, 1, 1_000_000_000>;
+/// Kubernetes' `--horizontal-pod-autoscaler-sync-period`.
+pub(crate) type HpaSync = Period<{ 15 * S }, S, H>;
+/// Kubernetes': what is needed is ordered at once.
+pub(crate) type HpaUpWindow = Period<0, 0, H>;
+/// Kubernetes' `--horizontal-pod-autoscaler-downscale-stabilization`.
+pub(crate) type HpaDownWindow = Period<{ 5 * M }, 0, H>;
+/// Kubernetes' `--horizontal-pod-autoscaler-tolerance`: a tenth.
+pub(crate) type HpaTolerance = Decimal<100, 0, 10_000>;
+/// Kubernetes': four at once while there are few.
+pub(crate) type HpaCount = Count<4, 1, 1000>;
+/// Kubernetes': twice as many at once.
+pub(crate) type HpaPercent = Count<100, 1, 100_000>;
+/// Kubernetes'; the most is its bound as well.
+pub(crate) type HpaPeriod = Period<{ 15 * S }, S, { 30 * M }>;
+/// Kubernetes' `--horizontal-pod-autoscaler-cpu-initialization-period`.
+pub(crate) type HpaCpuInitialization = Period<{ 5 * M }, 0, { 24 * H }>;
+/// Kubernetes' `--horizontal-pod-autoscaler-initial-readiness-delay`.
+pub(crate) type HpaReadinessDelay = Period<{ 30 * S }, 0, H>;
+/// Knative's; the least is its bound as well.
+pub(crate) type KpaTarget = Decimal<100_000, 10, 1_000_000_000>;
+/// Knative's `container-concurrency-target-percentage`.
+pub(crate) type KpaUtilization = Count<70, 1, 100>;
+/// Knative's `stable-window`, and its bounds.
+pub(crate) type KpaWindow = Period<M, { 6 * S }, H>;
+/// Knative's `panic-window-percentage`.
+pub(crate) type KpaPanicWindow = Count<10, 1, 100>;
+/// Knative's `panic-threshold-percentage`, and its bounds.
+pub(crate) type KpaPanicThreshold = Count<200, 110, 1000>;
+/// Knative's `max-scale-up-rate`: no bound that would be met.
+pub(crate) type KpaUpRate = Decimal<1_000_000, 1001, 1_000_000_000>;
+/// Knative's `max-scale-down-rate`: half at once.
+pub(crate) type KpaDownRate = Decimal<2000, 1001, 1_000_000_000>;
+/// Knative's `scale-down-delay`, and its bounds.
+pub(crate) type KpaDownDelay = Period<0, 0, H>;
+/// Knative's constant.
+pub(crate) type KpaTick = Period<{ 2 * S }, S, M>;
+/// Knative's `activation-scale`.
+pub(crate) type KpaActivation = Count<1, 1, 1000>;
+/// Nomad's `query_window`.
+pub(crate) type StepWindow = Period<M, S, H>;
+/// Nomad's `default_cooldown`.
+pub(crate) type StepCooldown = Period<{ 5 * M }, 0, { 24 * H }>;
+/// A metric may be any number.
+pub(crate) type StepBound = Decimal<0, 0, 1_000_000_000>;
+/// As many as there can be.
+pub(crate) type StepCount = Change<-1000, 1000>;
+/// All of them, or a hundred times as many.
+pub(crate) type StepPercent = Change<-100, 10_000>;
+/// As many as there can be.
+pub(crate) type StepExactly = Count<1, 0, 1000>;
 /// All addresses alike.
 pub(crate) type Weight = Count<1, 1, 1000>;
 /// All addresses alike.

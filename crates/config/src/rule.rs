@@ -71,7 +71,7 @@ impl<'a> Rule<'a> {
             DeValue::Array(_) => "array",
             DeValue::Table(_) => "object",
         };
-        self.kind() == kind
+        self.kind() == kind || (self.kind() == "number" && kind == "integer")
     }
 
     /// The only texts it allows; empty when it allows more than a list could say.
@@ -106,6 +106,7 @@ impl<'a> Rule<'a> {
         let plain = match self.kind() {
             "string" => "text",
             "integer" => "a whole number",
+            "number" => "a number",
             "array" => "an array",
             "boolean" => "true or false",
             _ => "a table",

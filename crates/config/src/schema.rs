@@ -12,6 +12,7 @@ pub(crate) mod health;
 pub(crate) mod limits;
 pub(crate) mod location;
 pub(crate) mod number;
+pub(crate) mod policies;
 pub(crate) mod retry;
 pub(crate) mod rules;
 pub(crate) mod scale;

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 use toml::Spanned;
-use toml::de::{DeInteger, DeTable, DeValue};
+use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 
 use crate::problem::At;
 use crate::value;
@@ -149,7 +149,9 @@ fn json_value(path: &str, value: &DeValue<'_>, sound: &dyn Fn(&str) -> bool) -> 
     match value {
         DeValue::String(text) => text.as_ref().into(),
         DeValue::Integer(integer) => number(integer).map_or(Value::Null, Value::from),
-        DeValue::Float(_) | DeValue::Datetime(_) => Value::Null,
+        // What is not finite is null there.
+        DeValue::Float(float) => decimal(float).map_or(Value::Null, Value::from),
+        DeValue::Datetime(_) => Value::Null,
         DeValue::Boolean(boolean) => (*boolean).into(),
         DeValue::Array(array) => {
             array.iter().map(|item| json_value(path, item.get_ref(), sound)).collect()
@@ -161,6 +163,11 @@ fn json_value(path: &str, value: &DeValue<'_>, sound: &dyn Fn(&str) -> bool) -> 
 /// The value of an integer, if it is one that TOML promises to keep.
 pub(crate) fn number(integer: &DeInteger<'_>) -> Option<i64> {
     i64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+/// The value of a number with a point.
+pub(crate) fn decimal(float: &DeFloat<'_>) -> Option<f64> {
+    float.as_str().parse().ok()
 }
 
 impl Doubt {

@@ -63,6 +63,19 @@ pub(crate) fn size_text(bytes: u64) -> String {
     format!("{}{unit}", bytes / unit_bytes)
 }
 
+/// The thousandths of a number that is not negative and has no more than three digits after the
+/// point; `None` for everything else. It is exact as far as a float is: to 15 digits.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is whole, not negative, and saturates"
+)]
+pub(crate) fn thousandths(number: f64) -> Option<u64> {
+    let all = number * 1000.0;
+    let is_whole = (all - all.round()).abs() <= all.abs() * 1e-12;
+    (number >= 0.0 && is_whole).then(|| all.round() as u64)
+}
+
 /// Leading decimal digits as a number, which saturates, and what follows them.
 fn split_number(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -98,6 +111,19 @@ mod tests {
         check("1MiB", Some(1 << 20));
         check("99999999999999TiB", Some(u64::MAX));
         for bad in ["", "16", "KiB", "16KB", "16k", "16 KiB", "1.5MiB", "-1B", "1KiB2B"] {
+            check(bad, None);
+        }
+    }
+
+    #[test]
+    fn decimals() {
+        let check = |number, expected| assert_eq!(thousandths(number), expected, "{number}");
+        check(0.0, Some(0));
+        check(5.6, Some(5600));
+        check(0.001, Some(1));
+        check(999_999.999, Some(999_999_999));
+        check(1e18, Some(u64::MAX));
+        for bad in [-1.0, -0.001, 0.0005, 1.2345, f64::NAN] {
             check(bad, None);
         }
     }

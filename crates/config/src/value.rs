@@ -20,15 +20,36 @@ pub(crate) fn integer(
     read: Option<i64>,
     written: &str,
 ) -> Option<(String, String)> {
-    let (min, max) = (rule.number("minimum")?, rule.number("maximum")?);
+    let bound = |keyword: &str| rule.get(keyword)?.as_number()?.as_i128();
+    let (min, max) = (bound("minimum")?, bound("maximum")?);
     let negative = written.starts_with('-');
-    let wrong = match read.map(u64::try_from) {
-        Some(Ok(number)) if number < min => "small",
-        Some(Ok(number)) if number <= max => return None,
+    let wrong = match read.map(i128::from) {
+        Some(number) if number < min => "small",
+        Some(number) if number <= max => return None,
         _ if negative => "small",
         _ => "large",
     };
     Some((format!("{written} is too {wrong}"), format!("use {min} to {max}")))
+}
+
+/// What is wrong with a number that may have digits after the point, as message and hint. `read`
+/// and `written` are as above.
+pub(crate) fn decimal(
+    rule: &Rule<'_>,
+    read: Option<f64>,
+    written: &str,
+) -> Option<(String, String)> {
+    let bound = |keyword: &str| rule.get(keyword)?.as_f64();
+    let (min, max) = (bound("minimum")?, bound("maximum")?);
+    let wrong = match read {
+        Some(number) if number.is_nan() => "is not a number",
+        Some(number) if number < min => "is too small",
+        Some(number) if number <= max && units::thousandths(number).is_some() => return None,
+        Some(number) if number <= max => "has more than three digits after the point",
+        None if written.starts_with('-') => "is too small",
+        _ => "is too large",
+    };
+    Some((format!("{written} {wrong}"), format!("use {min} to {max}")))
 }
 
 /// What is wrong with a text, as message and hint.

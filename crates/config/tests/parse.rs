@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use config::{AccessLog, LogFormat, Resolved, RunArgs};
 use model::{
-    Algorithm, Command, HttpProbe, Mode, Probe, ProxyProtocolIn, ProxyProtocolOut, RouteRule,
-    Scale, Service, Source, StaticEndpoint,
+    Algorithm, Command, Hpa, HpaRules, HttpProbe, Kpa, Mode, Probe, ProxyProtocolIn,
+    ProxyProtocolOut, RouteRule, Scale, ScaleMetric, ScalePolicy, ScaleStep, Service, Source,
+    StaticEndpoint, Step, StepChange,
 };
 
 fn parse(text: &str) -> Resolved {
@@ -129,6 +130,41 @@ fn bounds_that_are_not_written_give_way_to_those_that_are() {
         .limits
         .clone();
     assert_eq!((limits.head_bytes_max, limits.target_bytes_max), (2048, 2048));
+}
+
+#[test]
+fn a_policy_of_others_is_as_over_there_but_for_what_is_written() {
+    let check = |keys: &str, expected: ScalePolicy| {
+        assert_eq!(shop(&format!("scale = {{ {keys} }}")).autoscale.policy, expected, "{keys}");
+    };
+    let metric = "{ metric = 'concurrency', target = 5.6 }";
+    let usual = Hpa::as_in_kubernetes(vec![(ScaleMetric::Concurrency, 5600)]);
+    let hpa = |keys: &str| format!("policy = 'hpa', hpa = {{ {keys} }}");
+    check(&hpa(&format!("metrics = {metric}")), ScalePolicy::Hpa(usual.clone()));
+    check(&hpa(&format!("metrics = [{metric}]")), ScalePolicy::Hpa(usual.clone()));
+    let down = HpaRules { tolerance_permille: 250, ..usual.down.clone() };
+    let calmer = format!("metrics = {metric}, down.tolerance = 0.25");
+    check(&hpa(&calmer), ScalePolicy::Hpa(Hpa { down, ..usual }));
+
+    let usual = Kpa::as_in_knative(ScaleMetric::RequestsPerS);
+    check("policy = 'kpa', kpa.metric = 'requests-per-s'", ScalePolicy::Kpa(usual));
+    let usual = Kpa::as_in_knative(ScaleMetric::Concurrency);
+    check("policy = 'kpa'", ScalePolicy::Kpa(usual.clone()));
+    check(
+        "policy = 'kpa', kpa.target = 8",
+        ScalePolicy::Kpa(Kpa { target_permille: 8000, ..usual }),
+    );
+
+    let step = |from_permille, to_permille, change| Step { from_permille, to_permille, change };
+    let steps =
+        vec![step(8000, u64::MAX, StepChange::Percent(50)), step(0, 2500, StepChange::Count(-1))];
+    let (window, cooldown) = (Duration::from_secs(60), Duration::from_secs(300));
+    let metric = ScaleMetric::RequestsPerS;
+    check(
+        "policy = 'step', step.metric = 'requests-per-s', \
+         step.steps = [{ from = 8, percent = 50 }, { to = 2.5, count = -1 }]",
+        ScalePolicy::Step(ScaleStep { metric, window, cooldown, steps }),
+    );
 }
 
 #[test]

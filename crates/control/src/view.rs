@@ -94,6 +94,8 @@ pub struct ScalingView {
     pub starting: u32,
     /// The last decision, and when it was made. None: it has not seen enough yet.
     pub decision: Option<(Time, scale::Decision)>,
+    /// Where the demand would change that. None: nothing is known of it.
+    pub turn: Option<scale::Turn>,
 }
 
 /// Instances are being replaced by those of a new generation.

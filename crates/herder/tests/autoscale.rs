@@ -39,27 +39,59 @@ async fn desired(herd: &Herd) -> u64 {
     services[0]["desired"].as_u64().unwrap()
 }
 
-#[tokio::test]
-async fn the_herd_follows_the_load_and_loses_nothing_on_the_way() {
-    let herd = shop(5, QUICK).await;
+/// A load that four instances carry, and then one that a single one does: the number goes up and
+/// back, nothing is lost, and `signal` is why.
+async fn follow(policy: &str, keys: &str, signal: &str) {
+    let herd = shop(5, &format!("policy = \"{policy}\"\n{keys}")).await;
     let load = Load::get(herd.addr().await, WORK).connections(32).rate_per_s(110).start();
     wait_until(PATIENCE, "more instances", async || desired(&herd).await >= 4).await;
     let why = herd.ordered(["explain", "shop"]).await;
-    assert!(why.contains("policy target") && why.contains("in_flight"), "{why}");
+    assert!(why.contains(&format!("policy {policy}")) && why.contains(signal), "{why}");
     let metrics = herd.admin("/metrics").await.unwrap().text();
-    assert!(metrics.contains("herder_instances_wanted{service=\"shop\",signal=\"arrivals\"}"));
+    let wanted = format!("herder_instances_wanted{{service=\"shop\",signal=\"{signal}\"}}");
+    assert!(metrics.contains(&wanted), "{wanted}: {metrics}");
     let report = load.stop().await;
     assert_eq!((report.failed(), report.ok), (0, report.sent), "{report}");
     let slow = Load::get(herd.addr().await, WORK).connections(2).rate_per_s(10).start();
     herd.wait_settled("shop", 1).await;
+    let why = herd.ordered(["explain", "shop"]).await;
+    assert!(why.contains("ore as soon as") && why.contains("No fewer: min is 1."), "{why}");
     let report = slow.stop().await;
     assert_eq!((report.failed(), report.ok), (0, report.sent), "{report}");
     let said = herd.ordered(["journal", "-n", "500"]).await;
-    let went_down = said
-        .lines()
-        .any(|line| line.contains("shop: 1 desired, was 2") && line.contains(" each: "));
+    let went_down =
+        said.lines().any(|line| line.contains("shop: 1 desired, was ") && line.contains(" each: "));
     assert!(went_down, "{said}");
     herd.stop().await;
+}
+
+#[tokio::test]
+async fn the_herd_follows_the_load_and_loses_nothing_on_the_way() {
+    follow("target", QUICK, "arrivals").await;
+}
+
+#[tokio::test]
+async fn the_herd_follows_the_ratio_of_a_metric_and_its_target() {
+    let keys = "\
+        hpa.metrics = { metric = \"concurrency\", target = 3 }\n\
+        hpa.sync_period = \"1s\"\n\
+        hpa.down.policies = { percent = 100, period = \"1s\" }\n\
+        hpa.down.stabilization_window = \"2s\"";
+    follow("hpa", keys, "concurrency").await;
+}
+
+#[tokio::test]
+async fn the_herd_follows_the_mean_of_a_window_and_panics() {
+    let keys = "kpa = { target = 4, stable_window = \"6s\", panic_window_percent = 20 }";
+    follow("kpa", keys, "concurrency").await;
+}
+
+#[tokio::test]
+async fn the_herd_follows_steps() {
+    let keys = "\
+        step = { metric = \"requests-per-s\", window = \"1s\", cooldown = \"1s\", steps = [\
+            { from = 25, count = 2 }, { to = 20, count = -1 }] }";
+    follow("step", keys, "requests").await;
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod schedule;
 pub mod simulate;
 mod step;
 mod target;
+mod turn;
 mod window;
 mod words;
 
@@ -23,4 +24,5 @@ pub use forecast::{Backtest, Distrust, Forecast, History, Season};
 pub use look::{Bounds, Look, Member};
 pub use memory::Memory;
 pub use schedule::{Floor, Schedule, ScheduleError, floor};
+pub use turn::Turn;
 pub use window::{Sample, Window};

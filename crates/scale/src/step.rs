@@ -59,7 +59,7 @@ pub(crate) fn propose(policy: &ScaleStep, memory: &Memory, look: &Look<'_>, was:
 }
 
 /// Away from the present number when it is not whole.
-fn changed(was: u32, change: StepChange) -> u32 {
+pub(crate) fn changed(was: u32, change: StepChange) -> u32 {
     let was = i64::from(was);
     let to = match change {
         StepChange::Count(count) => was + i64::from(count),
@@ -112,7 +112,7 @@ fn signal(metric: ScaleMetric) -> Signal {
 }
 
 /// How many of the metric's unit are one of the signal's.
-fn units(metric: ScaleMetric) -> f64 {
+pub(crate) fn units(metric: ScaleMetric) -> f64 {
     match metric {
         ScaleMetric::CpuPercent | ScaleMetric::MemoryPercent => 100.0,
         ScaleMetric::QueueTimeMs => 1000.0,

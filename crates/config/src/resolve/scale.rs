@@ -1,6 +1,10 @@
 //! How many instances a service has, from what is written to what is desired.
 //! What follows from a policy is `scale`'s to say.
 
+mod policies;
+
+use std::time::Duration;
+
 use model::{Autoscale, Scale, ScaleMode, ScalePolicy, ScaleTarget, Source, UNLIMITED};
 
 use crate::defaults;
@@ -57,27 +61,17 @@ fn autoscale(
     table: &written::Scale,
     report: &mut Report<'_>,
 ) -> Autoscale {
-    let mut without = |key: &str, is_written: bool, policy: &str| {
-        if is_written {
-            report.problem(
-                &[&format!("{path}.{key}"), &format!("{path}.policy")],
-                format!("has no effect: the policy is {policy}"),
-                "write policy = \"target\", or remove it".to_owned(),
-            );
-        }
-    };
-    let idle_after = table.idle_after.and_then(|after| after.get()).map(|period| period.get());
+    without_effect(path, table, report);
     let policy = match table.policy {
-        written::ScalePolicy::Fixed => {
-            without("target", table.target.is_some(), "\"fixed\"");
-            without("idle_after", idle_after.is_some(), "\"fixed\"");
-            ScalePolicy::Fixed
-        }
+        written::ScalePolicy::Fixed => ScalePolicy::Fixed,
         written::ScalePolicy::Target => {
             let in_flight_max = u32::try_from(service.limits.in_flight_max.get()).ok();
             let limit = in_flight_max.filter(|&limit| limit < UNLIMITED);
             ScalePolicy::Target(target(&table.target.clone().unwrap_or_default(), limit))
         }
+        written::ScalePolicy::Hpa => policies::hpa(path, table.hpa.as_ref(), report),
+        written::ScalePolicy::Kpa => policies::kpa(table.kpa.as_ref()),
+        written::ScalePolicy::Step => policies::step(path, table.step.as_ref(), report),
     };
     Autoscale {
         policy,
@@ -85,7 +79,38 @@ fn autoscale(
             written::ScaleMode::Act => ScaleMode::Act,
             written::ScaleMode::Recommend => ScaleMode::Recommend,
         },
-        idle_after,
+        idle_after: idle_after(table),
+    }
+}
+
+fn idle_after(table: &written::Scale) -> Option<Duration> {
+    table.idle_after.and_then(|after| after.get()).map(|period| period.get())
+}
+
+/// The keys of a policy mean nothing when another one decides.
+fn without_effect(path: &str, table: &written::Scale, report: &mut Report<'_>) {
+    let policies = [
+        ("target", table.target.is_some(), written::ScalePolicy::Target),
+        ("hpa", table.hpa.is_some(), written::ScalePolicy::Hpa),
+        ("kpa", table.kpa.is_some(), written::ScalePolicy::Kpa),
+        ("step", table.step.is_some(), written::ScalePolicy::Step),
+    ];
+    let name = |policy| policies.iter().find(|it| it.2 == policy).map_or("fixed", |it| it.0);
+    let now = name(table.policy);
+    let mut problem = |key: &str, policy: &str| {
+        report.problem(
+            &[&format!("{path}.{key}"), &format!("{path}.policy")],
+            format!("has no effect: the policy is {now:?}"),
+            format!("write policy = {policy:?}, or remove it"),
+        );
+    };
+    for (key, is_written, policy) in policies {
+        if is_written && policy != table.policy {
+            problem(key, key);
+        }
+    }
+    if table.policy == written::ScalePolicy::Fixed && idle_after(table).is_some() {
+        problem("idle_after", "target");
     }
 }
 

@@ -32,6 +32,14 @@ pub(crate) struct Period<const DEFAULT: u64, const MIN: u64, const MAX: u64>(u64
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size<const DEFAULT: u64, const MIN: u64, const MAX: u64>(u64);
 
+/// A number with up to three digits after the point, in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Decimal<const DEFAULT: u64, const MIN: u64, const MAX: u64>(u64);
+
+/// A whole number that may be negative, in the file a TOML integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change<const MIN: i32, const MAX: i32>(i32);
+
 /// A number, or the word `"unlimited"`, which is kept as `u64::MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OrUnlimited<T>(T);
@@ -69,6 +77,52 @@ impl<const D: u64, const MIN: u64, const MAX: u64> Size<D, MIN, MAX> {
     pub(crate) fn get<T: TryFrom<u64>>(self) -> T {
         T::try_from(self.0).ok().expect("the range of a key fits the type of the model's field")
     }
+}
+
+impl<const D: u64, const MIN: u64, const MAX: u64> Decimal<D, MIN, MAX> {
+    /// The thousandths as whatever the model wants.
+    pub(crate) fn permille<T: TryFrom<u64>>(self) -> T {
+        T::try_from(self.0).ok().expect("the range of a key fits the type of the model's field")
+    }
+
+    fn from_json(value: &Value) -> Result<Self, String> {
+        let raw = value.as_f64().and_then(units::thousandths);
+        ranged(raw, MIN, MAX, value).map(Self)
+    }
+
+    fn to_json(self) -> Value {
+        of_thousandths(self.0)
+    }
+
+    fn alternatives() -> Vec<Value> {
+        let (min, max) = (of_thousandths(MIN), of_thousandths(MAX));
+        vec![json_schema!({ "type": "number", "minimum": min, "maximum": max }).into()]
+    }
+}
+
+impl<const MIN: i32, const MAX: i32> Change<MIN, MAX> {
+    /// The number.
+    pub(crate) fn get(self) -> i32 {
+        self.0
+    }
+
+    fn from_json(value: &Value) -> Result<Self, String> {
+        let raw = value.as_i64().and_then(|raw| i32::try_from(raw).ok());
+        let ranged = raw.filter(|raw| (MIN..=MAX).contains(raw));
+        ranged.map(Self).ok_or_else(|| format!("{value} is out of range"))
+    }
+
+    fn to_json(self) -> Value {
+        self.0.into()
+    }
+
+    fn alternatives() -> Vec<Value> {
+        vec![json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX }).into()]
+    }
+}
+
+fn of_thousandths(raw: u64) -> Value {
+    if raw.is_multiple_of(1000) { (raw / 1000).into() } else { (raw as f64 / 1000.0).into() }
 }
 
 impl<T: Number> OrUnlimited<T> {
@@ -282,5 +336,7 @@ macro_rules! number {
 number!([const D: u64, const MIN: u64, const MAX: u64] Count<D, MIN, MAX>, Self(D));
 number!([const D: u64, const MIN: u64, const MAX: u64] Period<D, MIN, MAX>, Self(D));
 number!([const D: u64, const MIN: u64, const MAX: u64] Size<D, MIN, MAX>, Self(D));
+number!([const D: u64, const MIN: u64, const MAX: u64] Decimal<D, MIN, MAX>, Self(D));
+number!([const MIN: i32, const MAX: i32] Change<MIN, MAX>, Self(0));
 number!([T: Number + Default] OrUnlimited<T>, Self(T::default()));
 number!([T: Number + Default] OrOff<T>, Self(Some(T::default())));

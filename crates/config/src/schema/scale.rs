@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::defaults;
+use crate::schema::policies::{Hpa, Kpa, Step};
 
 /// How many instances run, and what their number follows.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +27,12 @@ pub(crate) struct Scale {
     pub idle_after: Option<defaults::ScaleIdleAfter>,
     /// The policy `"target"`.
     pub target: Option<ScaleTarget>,
+    /// The policy `"hpa"`.
+    pub hpa: Option<Hpa>,
+    /// The policy `"kpa"`.
+    pub kpa: Option<Kpa>,
+    /// The policy `"step"`.
+    pub step: Option<Step>,
 }
 
 /// What decides how many instances run.
@@ -38,6 +45,12 @@ pub(crate) enum ScalePolicy {
     Target,
     /// `min`, or what `herder scale` orders.
     Fixed,
+    /// Metrics and their targets, as Kubernetes' HorizontalPodAutoscaler.
+    Hpa,
+    /// The mean of a minute, and of some seconds in a panic, as Knative's Pod Autoscaler.
+    Kpa,
+    /// Steps at thresholds of one metric, as the clouds and Nomad.
+    Step,
 }
 
 /// What becomes of a decision.

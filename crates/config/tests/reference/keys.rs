@@ -95,6 +95,46 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.scale.target.down_window", "'8500ms'", "'8600ms'"),
     ("service.NAME.scale.target.down_half_life", "'8700ms'", "'8800ms'"),
     ("service.NAME.scale.target.backlog_drain", "'8900ms'", "'9100ms'"),
+    ("service.NAME.scale.hpa.metrics", METRICS, "[{ metric = 'concurrency', target = 7 }]"),
+    ("service.NAME.scale.hpa.metrics.metric", "'concurrency'", "'queue-time-ms'"),
+    ("service.NAME.scale.hpa.metrics.target", "7.5", "8"),
+    ("service.NAME.scale.hpa.sync_period", "'11s'", "'12s'"),
+    ("service.NAME.scale.hpa.up.stabilization_window", "'13s'", "'14s'"),
+    ("service.NAME.scale.hpa.up.tolerance", "0.15", "0.16"),
+    ("service.NAME.scale.hpa.up.policies", "[{ count = 17 }]", "[{ count = 18 }]"),
+    ("service.NAME.scale.hpa.up.policies.count", "19", "20"),
+    ("service.NAME.scale.hpa.up.policies.percent", "21", "22"),
+    ("service.NAME.scale.hpa.up.policies.period", "'23s'", "'24s'"),
+    ("service.NAME.scale.hpa.up.select", "'min'", "'disabled'"),
+    ("service.NAME.scale.hpa.down.stabilization_window", "'25s'", "'26s'"),
+    ("service.NAME.scale.hpa.down.tolerance", "0.27", "0.28"),
+    ("service.NAME.scale.hpa.down.policies", "[{ percent = 29 }]", "[{ percent = 30 }]"),
+    ("service.NAME.scale.hpa.down.policies.count", "31", "32"),
+    ("service.NAME.scale.hpa.down.policies.percent", "33", "34"),
+    ("service.NAME.scale.hpa.down.policies.period", "'35s'", "'36s'"),
+    ("service.NAME.scale.hpa.down.select", "'min'", "'disabled'"),
+    ("service.NAME.scale.hpa.cpu_initialization_period", "'37s'", "'38s'"),
+    ("service.NAME.scale.hpa.initial_readiness_delay", "'39s'", "'40s'"),
+    ("service.NAME.scale.kpa.metric", "'concurrency'", "'requests-per-s'"),
+    ("service.NAME.scale.kpa.target", "41.5", "42"),
+    ("service.NAME.scale.kpa.target_utilization_percent", "43", "44"),
+    ("service.NAME.scale.kpa.stable_window", "'45s'", "'46s'"),
+    ("service.NAME.scale.kpa.panic_window_percent", "47", "48"),
+    ("service.NAME.scale.kpa.panic_threshold_percent", "149", "150"),
+    ("service.NAME.scale.kpa.scale_up_rate_max", "51.5", "52"),
+    ("service.NAME.scale.kpa.scale_down_rate_max", "53.5", "54"),
+    ("service.NAME.scale.kpa.scale_down_delay", "'55s'", "'56s'"),
+    ("service.NAME.scale.kpa.activation_scale", "57", "58"),
+    ("service.NAME.scale.kpa.tick", "'5900ms'", "'6s'"),
+    ("service.NAME.scale.step.metric", "'concurrency'", "'queue-time-ms'"),
+    ("service.NAME.scale.step.window", "'61s'", "'62s'"),
+    ("service.NAME.scale.step.cooldown", "'63s'", "'64s'"),
+    ("service.NAME.scale.step.steps", "[{ count = 65 }]", "[{ count = -65 }]"),
+    ("service.NAME.scale.step.steps.from", "6.6", "6.7"),
+    ("service.NAME.scale.step.steps.to", "68", "69.5"),
+    ("service.NAME.scale.step.steps.count", "70", "-71"),
+    ("service.NAME.scale.step.steps.percent", "72", "-73"),
+    ("service.NAME.scale.step.steps.exactly", "74", "75"),
     ("service.NAME.drain", "'4100ms'", "'4200ms'"),
     ("service.NAME.drain.timeout", "'4300ms'", "'4400ms'"),
     ("service.NAME.drain.grace", "'4500ms'", "'4600ms'"),
@@ -183,6 +223,8 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("log.access.path", "'/a.log'", "'/b.log'"),
 ];
 
+const METRICS: &str = "[{ metric = 'concurrency', target = 6 }]";
+
 /// Keys whose second value takes another key to go with it; `parse.rs` shows what they do.
 const COUPLED: &[&str] = &["service.NAME.mode", "service.NAME.scale.policy"];
 
@@ -192,6 +234,44 @@ service.raw = { run = 'node', mode = 'tcp' }
 service.bare = { run = 'node', mode = 'tcp' }
 listener.raw = { bind = '127.0.0.1:0', tcp = 'raw' }
 listener.bare = { bind = '127.0.0.1:0', tcp = 'bare' }";
+
+/// Services for the policies that others have: a service has one policy, and a step one change.
+const POLICIES: &str = "\
+service.hpa.run = 'node'
+service.hpa.route = []
+service.hpa.scale.policy = 'hpa'
+service.kpa.run = 'node'
+service.kpa.route = []
+service.kpa.scale.policy = 'kpa'
+service.step.run = 'node'
+service.step.route = []
+service.step.scale.policy = 'step'";
+/// Those for the changes that cannot stand beside others; only long forms have them.
+const CHANGES: &str = "\
+service.hpa-percent.run = 'node'
+service.hpa-percent.route = []
+service.hpa-percent.scale.policy = 'hpa'
+service.hpa-percent.scale.hpa.metrics = { metric = 'concurrency', target = 1 }
+service.step-percent.run = 'node'
+service.step-percent.route = []
+service.step-percent.scale.policy = 'step'
+service.step-percent.scale.step.metric = 'concurrency'
+service.step-exactly.run = 'node'
+service.step-exactly.route = []
+service.step-exactly.scale.policy = 'step'
+service.step-exactly.scale.step.metric = 'concurrency'";
+
+/// Which service of the file has this key.
+fn service_of(key: &str) -> String {
+    let policy = ["hpa", "kpa", "step"]
+        .into_iter()
+        .find(|policy| key.starts_with(&format!("service.NAME.scale.{policy}.")));
+    match (policy, key.rsplit('.').next()) {
+        (None, _) => "shop".to_owned(),
+        (Some(policy), Some(change @ ("percent" | "exactly"))) => format!("{policy}-{change}"),
+        (Some(policy), _) => policy.to_owned(),
+    }
+}
 
 /// Which form a key has that has two.
 #[derive(Clone, Copy, PartialEq)]
@@ -208,6 +288,10 @@ fn file(changed: &str, forms: Forms) -> String {
     };
     let inside = |key: &str, other: &str| key.starts_with(&format!("{other}."));
     let mut lines = vec!["service.fixed.route = []".to_owned(), CARRIED.to_owned()];
+    lines.push(POLICIES.to_owned());
+    if forms == Forms::Long {
+        lines.push(CHANGES.to_owned());
+    }
     lines.extend(["service.asked.run = 'node'", "service.asked.route = []"].map(str::to_owned));
     for &(key, ..) in KEYS {
         let has_long = KEYS.iter().any(|(other, ..)| inside(other, key));
@@ -234,7 +318,10 @@ fn file(changed: &str, forms: Forms) -> String {
                 lines.push(format!("service.asked.health.command = {written}"));
             }
             "service.NAME.static.weight" | "service.NAME.static.priority" => {}
-            _ => lines.push(format!("{} = {written}", key.replace("NAME", "shop"))),
+            _ => {
+                let key = key.replace("NAME", &service_of(key));
+                lines.push(format!("{key} = {written}"));
+            }
         }
     }
     lines.join("\n")
@@ -298,6 +385,11 @@ fn single_keys() -> Vec<(String, Key)> {
     all.filter(|(path, _)| !elements.iter().any(|start| path.starts_with(start))).collect()
 }
 
+/// Keys that only mean something beside another one.
+fn is_of_policy(path: &str) -> bool {
+    ["hpa", "kpa", "step"].iter().any(|it| path.starts_with(&format!("service.shop.scale.{it}.")))
+}
+
 fn with(line: &str) -> String {
     let redirect = "redirect.shop.route = '/old'\nredirect.shop.to = '/new'";
     format!("{line}\n{redirect}\nlistener.web.bind = '127.0.0.1:8080'\nservice.shop.run = 'node'\n")
@@ -318,6 +410,7 @@ fn a_default_is_what_absence_means() {
             || path.starts_with("service.shop.admission.")
             || path.starts_with("service.shop.limits.adaptive.")
             || path.starts_with("service.shop.hedge.")
+            || is_of_policy(&path)
             || path == "service.shop.health.method"
             || path == "service.shop.health.status"
             || path == "listener.web.bind";
@@ -353,6 +446,7 @@ fn ranges_include_their_ends_and_nothing_beyond() {
         };
         let below = match least.parse::<i64>() {
             Ok(number) => Some((number - 1).to_string()),
+            Err(_) if least.parse::<f64>().is_ok() => Some("0".to_owned()),
             Err(_) => (least != "\"0s\"").then(|| "\"0s\"".to_owned()),
         };
         assert!(!refused(&path, &least) && !refused(&path, &most), "{path}: {least} to {most}");

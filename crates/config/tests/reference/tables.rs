@@ -139,6 +139,7 @@ fn what(form: &Form<'_>) -> String {
     let plain = match get(form, "type").and_then(Value::as_str).unwrap() {
         "string" => "text",
         "integer" => "a whole number",
+        "number" => "a number",
         "array" => "an array",
         "boolean" => "true or false",
         _ => "a table",

@@ -142,6 +142,7 @@ impl ServiceState {
     pub(crate) fn scaling_view(&self) -> Option<ScalingView> {
         let autoscaler = self.autoscaler.as_ref()?;
         let autoscale = &self.policy.autoscale;
+        let last = autoscaler.last.as_ref();
         Some(ScalingView {
             policy: match autoscale.policy {
                 ScalePolicy::Fixed => "fixed",
@@ -155,6 +156,7 @@ impl ServiceState {
             idle_after: autoscale.idle_after,
             start_up: self.start_up(),
             decision: autoscaler.last.clone(),
+            turn: last.and_then(|(_, decision)| decision.turn(&autoscale.policy)),
             ready: self.ready_count(),
             starting: self.count_phase(Phase::Starting),
         })

@@ -27,6 +27,8 @@ pub(crate) struct Meter {
 #[derive(Debug)]
 struct Gauge {
     began_at: Time,
+    /// When it ends.
+    until: Time,
     looked_at: Time,
     in_flight_s: f64,
     queued_s: f64,
@@ -42,8 +44,13 @@ struct Counted {
 }
 
 impl Gauge {
-    fn begin(now: Time) -> Self {
-        Self { began_at: now, looked_at: now, in_flight_s: 0.0, queued_s: 0.0 }
+    /// That of the second that begins now, after one that was to end at `before`. Seconds follow
+    /// each other evenly, however late each is noticed: who counts in whole ones misses none.
+    fn begin(now: Time, before: Time) -> Self {
+        // After a second that was cut short there is the rest of it, if that is enough to measure.
+        let next = if before > now + SECOND / 2 { before } else { before + SECOND };
+        let until = if next > now { next } else { now + SECOND };
+        Self { began_at: now, until, looked_at: now, in_flight_s: 0.0, queued_s: 0.0 }
     }
 }
 
@@ -56,25 +63,26 @@ impl ServiceState {
             return None;
         }
         let Some(mut meter) = self.meter.take() else {
-            self.meter = Some(Meter { gauge: Gauge::begin(now), counted: self.counted() });
+            self.meter = Some(Meter { gauge: Gauge::begin(now, now), counted: self.counted() });
             return None;
         };
         self.look(&mut meter.gauge, now);
-        let passed = now.since(meter.gauge.began_at);
+        let gauge = &meter.gauge;
         // Who sleeps does not let the first request wait for the end of a second.
         let wakes = self.follows_demand()
             && self.decision.count == 0
             && self.live.waiting() > 0
-            && !passed.is_zero();
-        let sample = (passed >= SECOND || wakes).then(|| self.sample(&mut meter, now));
+            && now > gauge.began_at;
+        let sample = (now >= gauge.until || wakes).then(|| self.sample(&mut meter, now));
         self.meter = Some(meter);
         sample
     }
 
     /// When it wants to look again.
     pub(crate) fn looks_at(&self) -> Option<Time> {
-        let looked_at = self.meter.as_ref()?.gauge.looked_at;
-        Some(looked_at + if self.follows_demand() { LOOK } else { SECOND })
+        let gauge = &self.meter.as_ref()?.gauge;
+        let look = if self.follows_demand() { LOOK } else { SECOND };
+        Some(gauge.until.min(gauge.looked_at + look))
     }
 
     fn look(&self, gauge: &mut Gauge, now: Time) {
@@ -89,11 +97,12 @@ impl ServiceState {
 
     fn sample(&self, meter: &mut Meter, now: Time) -> Sample {
         let before = std::mem::replace(&mut meter.counted, self.counted());
-        let gauge = std::mem::replace(&mut meter.gauge, Gauge::begin(now));
+        let begun = Gauge::begin(now, meter.gauge.until);
+        let gauge = std::mem::replace(&mut meter.gauge, begun);
         let (arrivals, completions) = meter.counted.since(&before);
         let passed_s = now.since(gauge.began_at).as_secs_f64();
         Sample {
-            at: now,
+            at: now.min(gauge.until),
             arrivals: arrivals as f64 / passed_s,
             completions: completions as f64 / passed_s,
             in_flight: gauge.in_flight_s / passed_s,

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use control::{Event, Order, View};
 use model::{
-    Algorithm, Autoscale, Desired, Eject, InstanceId, Scale, ScaleMode, ScalePolicy, ScaleTarget,
-    Service, ServiceName, Source, StaticEndpoint, Streak,
+    Algorithm, Autoscale, Desired, Eject, Hpa, InstanceId, Kpa, Scale, ScaleMetric, ScaleMode,
+    ScalePolicy, ScaleStep, ScaleTarget, Service, ServiceName, Source, StaticEndpoint, Step,
+    StepChange, Streak,
 };
 
 use crate::desire::{command, desired, fixed, s, service};
@@ -231,16 +232,32 @@ fn some_autoscale(rng: &mut fastrand::Rng) -> Autoscale {
     if rng.bool() {
         return Autoscale::fixed();
     }
+    let (mode, idle_after) = (ScaleMode::Act, rng.bool().then_some(s(5)));
+    Autoscale { policy: some_policy(rng), mode, idle_after }
+}
+
+fn some_policy(rng: &mut fastrand::Rng) -> ScalePolicy {
     let target = ScaleTarget {
         concurrency: Some(1),
         down_window: s(rng.u64(1..=10)),
         down_half_life: s(2),
         ..ScaleTarget::default()
     };
-    Autoscale {
-        policy: ScalePolicy::Target(target),
-        mode: ScaleMode::Act,
-        idle_after: rng.bool().then_some(s(5)),
+    let metric = ScaleMetric::Concurrency;
+    let mut hpa = Hpa::as_in_kubernetes(vec![(metric, 1000)]);
+    (hpa.sync_period, hpa.down.stabilization_window) = (s(2), s(rng.u64(1..=10)));
+    let kpa = Kpa { target_permille: 1000, stable_window: s(6), ..Kpa::as_in_knative(metric) };
+    let step = |from_permille, to_permille, count| Step {
+        from_permille,
+        to_permille,
+        change: StepChange::Count(count),
+    };
+    let steps = vec![step(1000, u64::MAX, 1), step(0, 500, -1)];
+    match rng.u32(0..5) {
+        0 => ScalePolicy::Hpa(hpa),
+        1 => ScalePolicy::Kpa(kpa),
+        2 => ScalePolicy::Step(ScaleStep { metric, window: s(2), cooldown: s(3), steps }),
+        _ => ScalePolicy::Target(target),
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub(crate) use self::instance::{Ejection, Instance, LastProbe, PhaseWord};
-pub(crate) use self::scaling::{Scaling, ScalingDecision, ScalingSignal};
+pub(crate) use self::scaling::{Scaling, ScalingDecision};
 
 /// A running Herder as of one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

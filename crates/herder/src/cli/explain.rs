@@ -6,7 +6,7 @@ use std::io::Write as _;
 use model::{InstanceId, ServiceName};
 
 use crate::admin::api::{
-    Instance, JournalEntry, JournalPage, Scaling, ScalingDecision, ScalingSignal, Service, Status,
+    Instance, JournalEntry, JournalPage, Scaling, ScalingDecision, Service, Status,
 };
 use crate::cli::status::{age, ejected};
 use crate::cli::table::{Align, Table};
@@ -157,7 +157,7 @@ fn of_scaling(service: &Service, scaling: &Scaling, paint: Paint) -> String {
         text.push_str(&limits(decision).render(paint));
     }
     text.push('\n');
-    text.push_str(&what_would_change_it(decision, service));
+    text.push_str(&what_would_change_it(scaling, decision, service));
     text
 }
 
@@ -198,28 +198,29 @@ fn limits(decision: &ScalingDecision) -> Table {
     table
 }
 
-/// The strongest signal scaled to where one more, or one fewer, would be needed.
-fn what_would_change_it(decision: &ScalingDecision, service: &Service) -> String {
-    let is_whole = |signal: &&ScalingSignal| signal.signal != "backlog";
-    let strongest = decision
-        .signals
-        .iter()
-        .filter(is_whole)
-        .filter_map(|signal| Some((signal, signal.per_instance?, signal.instances?)))
-        .max_by(|a, b| a.2.total_cmp(&b.2));
-    let Some((signal, per_instance, _)) = strongest else {
+/// Where the strongest signal would change the number, and what would not let it.
+fn what_would_change_it(
+    scaling: &Scaling,
+    decision: &ScalingDecision,
+    service: &Service,
+) -> String {
+    let Some(turn) = &decision.turn else {
         return "Without data about the demand the number stays as it is.\n".to_owned();
     };
-    let desired = decision.desired;
-    let at = |instances: u32| number(per_instance * f64::from(instances));
-    let name = &signal.signal;
-    let more = match desired >= service.max {
-        true => format!("No more: max is {}.", service.max),
-        false => format!("One more as soon as {name} is above {}.", at(desired)),
+    // A step changes it by as many as it says.
+    let is_step = scaling.policy == "step";
+    let [one_more, one_fewer] = if is_step { ["More", "Fewer"] } else { ["One more", "One fewer"] };
+    let (desired, name) = (decision.desired, &turn.signal);
+    let more = match turn.more_above.map(number) {
+        _ if desired >= service.max => format!("No more: max is {}.", service.max),
+        Some(figure) if is_step => format!("{one_more} as soon as {name} is {figure}."),
+        Some(figure) => format!("{one_more} as soon as {name} is above {figure}."),
+        None => "No more: no step adds any.".to_owned(),
     };
-    let fewer = match desired <= service.min {
-        true => format!("No fewer: min is {}.", service.min),
-        false => format!("One fewer once {name} stays below {}.", at(desired - 1)),
+    let fewer = match turn.fewer_below.map(number) {
+        _ if desired <= service.min => format!("No fewer: min is {}.", service.min),
+        Some(figure) => format!("{one_fewer} once {name} stays below {figure}."),
+        None => "No fewer: no step takes any away.".to_owned(),
     };
     format!("{more}\n{fewer}\n")
 }
@@ -289,25 +290,17 @@ fn number(value: f64) -> String {
 mod tests {
     use super::*;
 
-    fn decision() -> ScalingDecision {
-        let signal = |name: &str, value, per_instance, instances| ScalingSignal {
-            signal: name.to_owned(),
-            value: Some(value),
-            per_instance: Some(per_instance),
-            instances: Some(instances),
-            text: String::new(),
-        };
-        ScalingDecision {
-            age_ms: 200,
-            was: 3,
-            desired: 3,
-            signals: vec![
-                signal("arrivals", 210.0, 72.0, 2.92),
-                signal("in_flight", 14.0, 7.0, 2.0),
-                signal("backlog", 500.0, 100.0, 5.0),
-            ],
-            limits: Vec::new(),
-        }
+    fn scaling(policy: &str, more_above: Option<f64>, fewer_below: Option<f64>) -> Scaling {
+        let scaling = serde_json::json!({
+            "policy": policy, "mode": "act", "overruled": false, "starting": 0,
+            "decision": {
+                "age_ms": 200, "was": 3, "desired": 3, "signals": [], "limits": [],
+                "turn": {
+                    "signal": "arrivals", "more_above": more_above, "fewer_below": fewer_below,
+                },
+            },
+        });
+        serde_json::from_value(scaling).unwrap()
     }
 
     fn service(min: u32, max: u32) -> Service {
@@ -320,19 +313,31 @@ mod tests {
 
     #[test]
     fn it_says_what_would_have_to_change() {
-        let check = |min, max, expected: &str| {
-            assert_eq!(what_would_change_it(&decision(), &service(min, max)), expected);
+        let check = |scaling: &Scaling, min, max, expected: &str| {
+            let decision = scaling.decision.as_ref().unwrap();
+            assert_eq!(what_would_change_it(scaling, decision, &service(min, max)), expected);
         };
+        let target = scaling("target", Some(216.0), Some(144.0));
         check(
+            &target,
             1,
             8,
             "One more as soon as arrivals is above 216.\n\
              One fewer once arrivals stays below 144.\n",
         );
-        check(3, 3, "No more: max is 3.\nNo fewer: min is 3.\n");
-        let blind = ScalingDecision { signals: Vec::new(), ..decision() };
-        let said = what_would_change_it(&blind, &service(1, 8));
-        assert_eq!(said, "Without data about the demand the number stays as it is.\n");
+        check(&target, 3, 3, "No more: max is 3.\nNo fewer: min is 3.\n");
+        let steps = scaling("step", Some(8.0), Some(2.0));
+        check(
+            &steps,
+            1,
+            8,
+            "More as soon as arrivals is 8.00.\nFewer once arrivals stays below 2.00.\n",
+        );
+        let none = "No more: no step adds any.\nNo fewer: no step takes any away.\n";
+        check(&scaling("step", None, None), 1, 8, none);
+        let mut blind = target;
+        blind.decision.as_mut().unwrap().turn = None;
+        check(&blind, 1, 8, "Without data about the demand the number stays as it is.\n");
     }
 
     #[test]

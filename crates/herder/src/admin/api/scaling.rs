@@ -41,6 +41,19 @@ pub(crate) struct ScalingDecision {
     pub(crate) signals: Vec<ScalingSignal>,
     /// What changed the number after that, in the order in which it was applied.
     pub(crate) limits: Vec<ScalingLimit>,
+    /// Where the demand would change the number; absent while nothing is known of it.
+    pub(crate) turn: Option<ScalingTurn>,
+}
+
+/// What would have to change for more instances, or for fewer, bounds and patience apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ScalingTurn {
+    /// The name of the signal that asked for most.
+    pub(crate) signal: String,
+    /// Above this there are more; absent where nothing makes more.
+    pub(crate) more_above: Option<f64>,
+    /// Below this there are fewer; absent where nothing makes fewer.
+    pub(crate) fewer_below: Option<f64>,
 }
 
 /// What one signal asked for.
@@ -83,7 +96,10 @@ impl Scaling {
             starting: view.starting,
             start_up_ms: view.start_up.map(ms),
             idle_after_ms: view.idle_after.map(ms),
-            decision: view.decision.as_ref().map(|(at, it)| ScalingDecision::of(it, now, *at)),
+            decision: view.decision.as_ref().map(|(at, it)| {
+                let turn = view.turn.map(ScalingTurn::of);
+                ScalingDecision { turn, ..ScalingDecision::of(it, now, *at) }
+            }),
         }
     }
 }
@@ -109,6 +125,14 @@ impl ScalingDecision {
             desired: decision.desired,
             signals: decision.asked.iter().map(signal).collect(),
             limits: decision.limits.iter().map(limit).collect(),
+            turn: None,
         }
+    }
+}
+
+impl ScalingTurn {
+    fn of(turn: scale::Turn) -> Self {
+        let scale::Turn { signal, more_above, fewer_below } = turn;
+        Self { signal: signal.name().to_owned(), more_above, fewer_below }
     }
 }
