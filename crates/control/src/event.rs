@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use model::{Desired, InstanceId, Report, ServiceName};
 
@@ -64,8 +65,30 @@ pub enum Event {
         /// Which.
         id: InstanceId,
     },
+    /// Somebody looked at what instances use.
+    Measured(Measured),
     /// Time passed.
     Tick,
+}
+
+/// What a look at the machine found.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    /// The instances that have processes.
+    pub instances: Vec<(InstanceId, Usage)>,
+}
+
+/// What an instance uses: all processes that it consists of.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// Time of the processor since it started, that of its processes that ended included.
+    pub cpu: Duration,
+    /// Cores that it used since the look before: 0.5 is half of one. None: it is the first look.
+    pub cores: Option<f64>,
+    /// Memory; what several of its processes share counts once, as far as that is known.
+    pub memory_bytes: u64,
+    /// How many processes these are.
+    pub processes: u32,
 }
 
 /// What an operator may order.

@@ -1,6 +1,6 @@
 //! The one writer: events become facts, facts against desired become a plan, the plan becomes
-//! actions. `state`, `plan`, `journal`, `table` and `view` are pure; `driver`, `probe` and `run`
-//! do the I/O. Nothing here touches a request.
+//! actions. `state`, `plan`, `journal`, `table` and `view` are pure; `driver`, `measure`,
+//! `probe` and `run` do the I/O. Nothing here touches a request.
 #![forbid(unsafe_code)]
 
 mod action;
@@ -11,6 +11,7 @@ mod event;
 mod feedback;
 mod handle;
 mod journal;
+mod measure;
 pub mod plan;
 mod probe;
 mod run;
@@ -20,7 +21,7 @@ mod view;
 
 pub use action::Action;
 pub use driver::{Colour, Driver, DriverSettings, Launcher, Orphans, Sink};
-pub use event::{Event, Exit, ExitStatus, Order, ProbeOutcome, Refusal};
+pub use event::{Event, Exit, ExitStatus, Measured, Order, ProbeOutcome, Refusal, Usage};
 pub use feedback::Feedback;
 pub use handle::Handle;
 pub use journal::Journal;

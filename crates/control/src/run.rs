@@ -12,11 +12,13 @@ use std::time::Duration;
 use model::{InstanceId, Report, ServiceName, Table, Time};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::clock::Clock;
 use crate::drain::Drains;
 use crate::driver::{Driver, DriverSettings};
 use crate::handle::{Handle, Inbox, REPORTS_MAX, Request, pair};
+use crate::measure::{self, Measurer, Subject};
 use crate::probe::{Prober, Questions};
 use crate::state::{Remembered, Settings, State};
 use crate::{Action, Entry, Event, Kind, Order, Refusal, Sampled, plan};
@@ -133,6 +135,9 @@ struct Control {
     driver: Driver,
     prober: Prober<Questions>,
     drains: Drains,
+    measurer: Measurer,
+    /// When instances are measured next.
+    measured: Interval,
     events: mpsc::Receiver<Event>,
     inbox: Inbox,
     /// Whether all handles are gone.
@@ -148,6 +153,7 @@ enum Input {
     Event(Event),
     Request(Request),
     Reports(Vec<(InstanceId, Report)>),
+    Measure,
     Abandoned,
     Kill,
 }
@@ -167,7 +173,9 @@ impl Control {
             record: parts.record,
             driver,
             prober: Prober::new(questions, sender.clone(), parts.seed),
-            drains: Drains::new(sender),
+            drains: Drains::new(sender.clone()),
+            measurer: Measurer::start(sender),
+            measured: interval(measure::INTERVAL),
             events,
             inbox,
             abandoned: false,
@@ -182,6 +190,7 @@ impl Control {
                 Input::Event(event) => self.event(event),
                 Input::Request(request) => self.request(request),
                 Input::Reports(reports) => self.reported(reports),
+                Input::Measure => self.measure(),
                 Input::Abandoned => {
                     self.abandoned = true;
                     self.event(Event::Ordered(Order::Shutdown));
@@ -193,8 +202,8 @@ impl Control {
             }
         }
         // From here on nobody listens, and nobody has to wait for that.
-        let Self { driver, prober, drains, events, inbox, .. } = self;
-        drop((prober, drains, events, inbox));
+        let Self { driver, prober, drains, measurer, events, inbox, .. } = self;
+        drop((prober, drains, measurer, events, inbox));
         driver.close().await;
     }
 
@@ -213,6 +222,7 @@ impl Control {
             1.. = self.inbox.reports.recv_many(&mut reports, REPORTS_MAX) => {
                 Input::Reports(reports)
             }
+            _ = self.measured.tick() => Input::Measure,
             () = tokio::time::sleep_until(wake) => Input::Event(Event::Tick),
         }
     }
@@ -231,6 +241,14 @@ impl Control {
             tracing::debug!(reason, "refused what nobody waits for");
         }
         self.settle(now);
+    }
+
+    /// What comes of it arrives as an event.
+    fn measure(&self) {
+        let subject = |(id, pid): (&InstanceId, u32)| {
+            Some(Subject { id: id.clone(), leader: i32::try_from(pid).ok()? })
+        };
+        self.measurer.look(self.state.processes().filter_map(subject).collect());
     }
 
     /// Workers report the same instance many times over; once is enough.
@@ -317,6 +335,13 @@ impl Control {
             self.dropped = dropped;
         }
     }
+}
+
+/// Ticks that were missed are not made up for.
+fn interval(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
 /// Whoever asked may have gone meanwhile.

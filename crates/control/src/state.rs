@@ -20,6 +20,7 @@ mod pool;
 mod report;
 mod rollout;
 pub(crate) mod service;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -136,6 +137,7 @@ impl State {
             Event::Reported { id, report: Report::Unreachable } => self.unreachable(now, &id),
             Event::Reported { id, report: Report::Look } => self.look(&id),
             Event::Quiet { id } => self.quiet(&id),
+            Event::Measured(measured) => self.measured(now, &measured),
             Event::Tick => {}
         }
         Ok(())
@@ -177,6 +179,12 @@ impl State {
     /// Where requests reach an instance, once it has started.
     pub fn endpoint(&self, id: &InstanceId) -> Option<Arc<Endpoint>> {
         self.services.get(&id.service)?.instances.get(&id.number)?.endpoint.clone()
+    }
+
+    /// The instances that are processes, each with the one that leads its group.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = (&InstanceId, u32)> {
+        let instances = self.services.values().flat_map(|service| service.instances.values());
+        instances.filter_map(|instance| Some((&instance.id, instance.pid?)))
     }
 
     /// Whether Herder shuts down and no instance is left.

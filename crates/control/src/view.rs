@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use model::{Algorithm, InstanceId, Phase, ScaleMode, ServiceName, Time};
 
+use crate::Usage;
+
 /// What one service was asked over a second, and what it had for that.
 #[derive(Clone, Debug)]
 pub struct Sampled {
@@ -153,6 +155,8 @@ pub struct InstanceView {
     pub requests: u64,
     /// Requests that failed through its fault.
     pub failures: u64,
+    /// What it uses. None: it is no process of Herder's, or has not been looked at lately.
+    pub usage: Option<Usage>,
     /// From the order to start it to its first ready.
     pub boot: Option<Duration>,
     /// Whether it is let into the pool while it is ready.

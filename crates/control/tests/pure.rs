@@ -31,6 +31,8 @@ mod rules_rollout;
 mod rules_static;
 #[path = "pure/rules_table.rs"]
 mod rules_table;
+#[path = "pure/rules_usage.rs"]
+mod rules_usage;
 
 #[path = "pure/invariants.rs"]
 mod invariants;

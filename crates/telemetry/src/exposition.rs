@@ -27,6 +27,10 @@ pub(crate) struct Exposition {
 pub(crate) enum Value {
     /// Of a counter.
     Count(u64),
+    /// Of a counter of seconds.
+    CountedSeconds(f64),
+    /// Of a gauge in bytes.
+    Bytes(u64),
     /// Of a gauge that counts things.
     Level(i64),
     /// Of a gauge that is the size of a collection.
@@ -102,6 +106,10 @@ fn encode_series(family: &mut MetricEncoder<'_>, labels: &Labels, value: &Value)
 fn encode_value(series: &mut MetricEncoder<'_>, value: &Value) -> fmt::Result {
     match value {
         Value::Count(count) => series.encode_counter(count, None::<&Exemplar<NoLabelSet, u64>>),
+        Value::CountedSeconds(seconds) => {
+            series.encode_counter(seconds, None::<&Exemplar<NoLabelSet, f64>>)
+        }
+        Value::Bytes(bytes) => series.encode_gauge(bytes),
         Value::Level(level) => series.encode_gauge(level),
         Value::Size(size) => series.encode_gauge(size),
         Value::Version(version) => series.encode_gauge(version),

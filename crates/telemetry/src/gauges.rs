@@ -84,6 +84,10 @@ pub struct InstanceGauges {
     pub failures: u64,
     /// Whether it is ejected.
     pub is_ejected: bool,
+    /// Seconds of the processor that it has used, if that was measured.
+    pub cpu_s: Option<f64>,
+    /// Bytes of memory that it uses, if that was measured.
+    pub memory_bytes: Option<u64>,
 }
 
 impl Gauges {
@@ -136,6 +140,12 @@ impl ServiceGauges {
             to.add(&names::INSTANCE_IN_FLIGHT, labels, Value::Level(instance.in_flight.into()));
             if let Some(most) = instance.in_flight_max {
                 to.add(&names::INSTANCE_LIMIT, labels, Value::Level(most.into()));
+            }
+            if let Some(cpu_s) = instance.cpu_s {
+                to.add(&names::INSTANCE_CPU, labels, Value::CountedSeconds(cpu_s));
+            }
+            if let Some(bytes) = instance.memory_bytes {
+                to.add(&names::INSTANCE_MEMORY, labels, Value::Bytes(bytes));
             }
         }
     }

@@ -114,6 +114,10 @@ metrics! {
         "Requests in flight at an instance.";
     INSTANCE_LIMIT: Gauge "herder_instance_requests_in_flight_max" ["service", "instance_id"],
         "Requests that may be in flight at an instance, where something bounds them.";
+    INSTANCE_CPU: Counter "herder_instance_cpu_seconds_total" ["service", "instance_id"],
+        "Processor time that the processes of an instance have used.";
+    INSTANCE_MEMORY: Gauge "herder_instance_memory_bytes" ["service", "instance_id"],
+        "Memory of the processes of an instance; what they share counts once.";
     JOURNAL_ENTRIES: Counter "herder_journal_entries_total" ["service", "kind"],
         "Journal entries by kind; the service is empty for those about Herder as a whole.";
     CONNECTIONS_OPEN: Gauge "herder_connections_open" [],

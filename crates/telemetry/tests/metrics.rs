@@ -118,6 +118,8 @@ fn busy() -> (Arc<Registry>, Gauges) {
         requests: 50,
         failures: 6,
         is_ejected: phase == Phase::Ready,
+        cpu_s: Some(1.5),
+        memory_bytes: Some(64 * 1024 * 1024),
     };
     let shop = ServiceGauges {
         name: "shop".parse().unwrap(),

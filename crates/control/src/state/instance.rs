@@ -10,7 +10,7 @@ use model::{Endpoint, Health, InstanceId, Phase, StaticEndpoint, Time};
 use crate::journal::{Journal, count, span};
 use crate::state::ejection::Ejection;
 use crate::state::feedback::Wants;
-use crate::{Kind, ProbeOutcome};
+use crate::{Kind, ProbeOutcome, Usage};
 
 /// One instance, from the order to start it until it is gone.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub(crate) struct Instance {
     /// Whether it answered when it failed its last probe, and was not refusing since: see
     /// [`ProbeOutcome`].
     pub(crate) answers: bool,
+    /// What it used, and when that was looked at; it is looked at every second.
+    pub(crate) used: Option<(Time, Usage)>,
     /// How far it is on its way out. Some exactly while it drains.
     pub(crate) ending: Option<Ending>,
     phase: Phase,
@@ -118,6 +120,7 @@ impl Instance {
             wants: Wants::default(),
             probed: None,
             answers: false,
+            used: None,
             ending: None,
             phase: Phase::Starting,
             since: now,

@@ -40,7 +40,7 @@ impl ServiceState {
             backoff: self.backoff_view(now),
             panic: self.panic(),
             ejections: self.ejections,
-            instances: self.instances.values().map(|it| it.view(&in_pool)).collect(),
+            instances: self.instances.values().map(|it| it.view(now, &in_pool)).collect(),
         })
     }
 
@@ -66,7 +66,7 @@ impl ServiceState {
 
 impl Instance {
     /// `in_pool`: the keys of those that requests are sent to.
-    fn view(&self, in_pool: &[u64]) -> InstanceView {
+    fn view(&self, now: Time, in_pool: &[u64]) -> InstanceView {
         let endpoint = self.endpoint.as_ref();
         InstanceView {
             id: self.id.clone(),
@@ -82,6 +82,7 @@ impl Instance {
             in_flight: self.in_flight(),
             requests: endpoint.map_or(0, |endpoint| endpoint.requests()),
             failures: endpoint.map_or(0, |endpoint| endpoint.failures()),
+            usage: self.usage(now),
             boot: self.boot,
             admission: self.ejection.admission.clone(),
             ejections: self.ejection.times,

@@ -11,7 +11,7 @@ use model::{Phase, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub(crate) use self::instance::{Ejection, Instance, LastProbe, PhaseWord};
+pub(crate) use self::instance::{Ejection, Instance, LastProbe, PhaseWord, Usage};
 pub(crate) use self::scaling::{Scaling, ScalingDecision};
 
 /// A running Herder as of one moment.

@@ -6,9 +6,9 @@ use std::io::Write as _;
 use model::{InstanceId, ServiceName};
 
 use crate::admin::api::{
-    Instance, JournalEntry, JournalPage, Scaling, ScalingDecision, Service, Status,
+    Instance, JournalEntry, JournalPage, Scaling, ScalingDecision, Service, Status, Usage,
 };
-use crate::cli::status::{age, ejected};
+use crate::cli::status::{age, ejected, size};
 use crate::cli::table::{Align, Table};
 use crate::cli::{Failure, Paint};
 use crate::client::Client;
@@ -252,12 +252,26 @@ fn of_instance(
     if let Some(boot) = it.boot_ms {
         text.push_str(&format!("start     took {}\n", seconds(boot)));
     }
+    if let (Some(pid), Some(usage)) = (it.pid, &it.usage) {
+        text.push_str(&format!("uses      {}\n", uses(pid, usage)));
+    }
     text.push_str(&format!(
         "requests  {} in flight, {} so far, {} failed through its fault\n",
         it.in_flight, it.requests, it.failures
     ));
     text.push_str(&lately(entries, paint));
     text
+}
+
+/// Such as `87 % of a core, 67M of memory, in 2 processes (pid 4711)`.
+fn uses(pid: u32, usage: &Usage) -> String {
+    let cpu = usage.cpu_percent.map_or_else(String::new, |used| format!("{used} % of a core, "));
+    let memory = size(usage.memory_bytes);
+    let processes = match usage.processes {
+        1 => "1 process".to_owned(),
+        count => format!("{count} processes"),
+    };
+    format!("{cpu}{memory} of memory, in {processes} (pid {pid})")
 }
 
 fn lately(entries: &[&JournalEntry], paint: Paint) -> String {

@@ -341,6 +341,7 @@ mod tests {
             generation,
             address: None,
             pid: None,
+            usage: None,
             in_flight: 0,
             in_flight_max: None,
             requests: 0,

@@ -210,10 +210,13 @@ fn instances(status: &api::Status) -> Option<Table> {
         ("SINCE", Align::Right),
         ("ADDRESS", Align::Left),
         ("PID", Align::Right),
+        ("CPU", Align::Right),
+        ("MEM", Align::Right),
         ("NOW", Align::Right),
-        ("REQUESTS", Align::Right),
-        ("FAILED", Align::Right),
+        ("REQS", Align::Right),
+        ("FAIL", Align::Right),
     ]);
+    let none = || "-".to_owned();
     let mut instances = status.services.iter().flat_map(|service| &service.instances).peekable();
     instances.peek()?;
     for instance in instances {
@@ -226,10 +229,12 @@ fn instances(status: &api::Status) -> Option<Table> {
             Cell::painted(instance.phase.label(), colour),
             age(instance.phase_age_ms).into(),
             instance.address.as_deref().unwrap_or("-").into(),
-            instance.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()).into(),
+            instance.pid.map_or_else(none, |pid| pid.to_string()).into(),
+            instance.usage.and_then(|usage| usage.cpu_percent).map_or_else(none, percent).into(),
+            instance.usage.map_or_else(none, |usage| size(usage.memory_bytes)).into(),
             now(instance).into(),
-            instance.requests.into(),
-            Cell::painted(instance.failures, failed),
+            short(instance.requests).into(),
+            Cell::painted(short(instance.failures), failed),
         ]);
         // Why an instance is ready is no news, and would double the table.
         if instance.phase != PhaseWord::Ready {
@@ -297,6 +302,34 @@ fn latency(ms: f64) -> String {
     }
 }
 
+fn percent(percent: u32) -> String {
+    format!("{percent}%")
+}
+
+/// Three digits that matter at most, in powers of 1024: `512K`, `64M`, `1.2G`.
+pub(crate) fn size(bytes: u64) -> String {
+    scaled(bytes as f64 / 1024.0, 1024.0, &["K", "M", "G", "T"])
+}
+
+/// A number, of which three digits matter if it is large: `12345`, `123k`, `1.2M`.
+fn short(count: u64) -> String {
+    match count {
+        ..100_000 => count.to_string(),
+        _ => scaled(count as f64 / 1000.0, 1000.0, &["k", "M", "G", "T"]),
+    }
+}
+
+fn scaled(mut value: f64, step: f64, units: &[&str]) -> String {
+    let mut unit = 0;
+    // What would be rounded up to a thousand takes the next unit as well.
+    while value >= 999.5 && unit + 1 < units.len() {
+        value /= step;
+        unit += 1;
+    }
+    let digits = usize::from(value < 9.95 && unit > 0);
+    format!("{value:.digits$}{}", units[unit])
+}
+
 /// A duration in the two largest units that say something: `4s`, `3m12s`, `2h5m`, `4d2h`.
 pub(crate) fn age(ms: u64) -> String {
     let s = ms / 1000;
@@ -312,7 +345,7 @@ pub(crate) fn age(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::api::{Listener, Rollout, Service, Traffic};
+    use crate::admin::api::{Listener, Rollout, Service, Traffic, Usage};
 
     fn instance(number: u32, phase: PhaseWord) -> Instance {
         Instance {
@@ -326,6 +359,12 @@ mod tests {
             generation: 1,
             address: Some("127.0.0.1:20001".to_owned()),
             pid: Some(4_194_304),
+            usage: Some(Usage {
+                cpu_ms: 12_345,
+                cpu_percent: Some(87),
+                memory_bytes: 67 << 20,
+                processes: 1,
+            }),
             in_flight: 12,
             in_flight_max: None,
             requests: 12_345_678,
@@ -368,6 +407,7 @@ mod tests {
             trouble: Some("GET /healthz answered 500, and that is a long story".to_owned()),
             address: None,
             pid: None,
+            usage: None,
             in_flight: 0,
             requests: 0,
             ..instance(3, PhaseWord::Starting)
@@ -448,14 +488,14 @@ shop         2        3    2    8  round-robin   1234  0.42ms  12ms
     | line 5
     | line 6
 
-INSTANCE  PHASE     SINCE  ADDRESS              PID  NOW  REQUESTS  FAILED
-shop.1    ready     1m12s  127.0.0.1:20001  4194304   12  12345678       0
+INSTANCE  PHASE     SINCE  ADDRESS              PID  CPU  MEM  NOW  REQS  FAIL
+shop.1    ready     1m12s  127.0.0.1:20001  4194304  87%  67M   12   12M     0
   last probe: TCP: no connection within 1s
   wants no more requests
   ejected, tried in 8s: 5 failures in a row
-shop.2    draining  1m12s  127.0.0.1:20001  4194304   12  12345678       3
+shop.2    draining  1m12s  127.0.0.1:20001  4194304  87%  67M   12   12M     3
   2 probes passed
-shop.3    starting  1m12s  -                      -    0         0       0
+shop.3    starting  1m12s  -                      -    -    -    0     0     0
   min is 2
   last probe: GET /healthz answered 500, and that is a long story
 ";
@@ -485,6 +525,23 @@ shop.3    starting  1m12s  -                      -    0         0       0
         check(4.25, "4.2ms");
         check(42.4, "42ms");
         check(4250.0, "4.2s");
+    }
+
+    #[test]
+    fn sizes_and_numbers() {
+        let check = |bytes, expected| assert_eq!(size(bytes), expected);
+        check(0, "0K");
+        check(5 << 10, "5K");
+        check(999 << 10, "999K");
+        check(1023 << 10, "1.0M");
+        check(64 << 20, "64M");
+        check(1_288_490_189, "1.2G");
+        check(20 << 40, "20T");
+        let check = |count, expected| assert_eq!(short(count), expected);
+        check(99_999, "99999");
+        check(123_456, "123k");
+        check(999_999, "1.0M");
+        check(12_345_678, "12M");
     }
 
     #[test]

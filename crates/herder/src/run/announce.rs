@@ -151,6 +151,7 @@ mod tests {
             generation: 1,
             addr: None,
             pid: None,
+            usage: None,
             in_flight: 0,
             requests: 0,
             failures: 0,

@@ -126,6 +126,8 @@ fn instance(view: &InstanceView) -> InstanceGauges {
         requests: view.requests,
         failures: view.failures,
         is_ejected: matches!(view.admission, AdmissionView::Ejected { .. }),
+        cpu_s: view.usage.map(|usage| usage.cpu.as_secs_f64()),
+        memory_bytes: view.usage.map(|usage| usage.memory_bytes),
     }
 }
 

@@ -33,6 +33,9 @@ pub(crate) struct Instance {
     pub(crate) address: Option<String>,
     /// Its process, when it is one.
     pub(crate) pid: Option<u32>,
+    /// What it uses of the machine; absent until it was measured, and of addresses.
+    #[serde(default)]
+    pub(crate) usage: Option<Usage>,
     /// Requests in flight.
     pub(crate) in_flight: u32,
     /// How many may be in flight at once, fixed or found; absent where nothing bounds them.
@@ -52,6 +55,19 @@ pub(crate) struct Instance {
     /// Its ejection, while it lasts and until a trial request succeeded.
     #[serde(default)]
     pub(crate) ejection: Option<Ejection>,
+}
+
+/// What an instance uses of the machine: all its processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Usage {
+    /// Processor time since it started.
+    pub(crate) cpu_ms: u64,
+    /// What it used of one core within the last second: 150 is one and a half. Absent at first.
+    pub(crate) cpu_percent: Option<u32>,
+    /// Memory; what its processes share counts once.
+    pub(crate) memory_bytes: u64,
+    /// How many processes it is.
+    pub(crate) processes: u32,
 }
 
 /// How a probe went.
@@ -109,6 +125,7 @@ impl Instance {
             generation: view.generation,
             address: view.addr.map(|addr| addr.to_string()),
             pid: view.pid,
+            usage: view.usage.as_ref().map(Usage::of),
             in_flight: view.in_flight,
             in_flight_max: Some(view.limit).filter(|&limit| limit < UNLIMITED),
             requests: view.requests,
@@ -117,6 +134,22 @@ impl Instance {
             in_pool: view.in_pool,
             share_percent: (view.share * 100).div_ceil(SHARE_FULL),
             ejection: Ejection::of(view, now),
+        }
+    }
+}
+
+impl Usage {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it saturates, and is for people"
+    )]
+    fn of(usage: &control::Usage) -> Self {
+        Self {
+            cpu_ms: ms(usage.cpu),
+            cpu_percent: usage.cores.map(|cores| (cores * 100.0).round() as u32),
+            memory_bytes: usage.memory_bytes,
+            processes: usage.processes,
         }
     }
 }
