@@ -25,6 +25,9 @@ pub(crate) const ADMIN_BIND: &str = "127.0.0.1:7070";
 /// take them.
 pub(crate) const INSTANCE_PORTS: &str = "20000-29999";
 
+/// Beside the file, as the tools that projects know keep theirs.
+pub(crate) const STORAGE_DIR: &str = ".herder";
+
 /// One per core by default; more than a thousand is a typing error.
 pub(crate) type Workers = Count<1, 1, 1024>;
 
@@ -316,3 +319,6 @@ pub(crate) type RedirectStatus = Count<308, 301, 308>;
 pub(crate) type LinesMax = Count<50, 0, 10_000>;
 /// Hours of a calm herd, at about 300 bytes each.
 pub(crate) type JournalMax = Count<1000, 10, 100_000>;
+/// A weekend and the one before it: what a policy has to be tried on. A busy service takes about
+/// 25 MB in that time.
+pub(crate) type History = OrOff<Period<{ 336 * H }, H, { 9600 * H }>>;

@@ -124,6 +124,13 @@ fn settings(written: &Config) -> Settings {
         lines_max: written.instances.lines_max.get(),
         access_log: access_log(written.log.access.as_ref()),
         log_format: log_format(written.log.format),
+        storage_dir: written
+            .storage
+            .dir
+            .as_ref()
+            .map_or(defaults::STORAGE_DIR, |dir| &dir.value.0)
+            .into(),
+        history: written.storage.history.get().map(|kept| kept.get()),
     }
 }
 

@@ -64,6 +64,8 @@ pub(crate) struct Config {
     pub journal: Journal,
     /// What is logged, and where. Changing it takes a restart.
     pub log: Log,
+    /// What Herder keeps on disk. Changing it takes a restart.
+    pub storage: Storage,
 }
 
 /// An address to accept on, with the bounds of what one client connection may ask.
@@ -164,6 +166,21 @@ pub(crate) struct Instances {
 pub(crate) struct Journal {
     /// Entries kept. Older ones are dropped.
     pub entries_max: defaults::JournalMax,
+}
+
+/// What Herder keeps on disk.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Storage {
+    /// The directory, which Herder makes if it is not there; only its owner may read it. A path
+    /// that does not begin with `/` is beside the file. Two Herders need two. `herder run` without
+    /// a file keeps nothing.
+    #[schemars(example = &"/var/lib/herder", extend("default" = defaults::STORAGE_DIR))]
+    pub dir: Option<Text<Filled>>,
+    /// How long the samples of each second are kept that `herder history` shows and
+    /// `herder simulate scale --trace` replays; older ones are deleted. What was desired last is
+    /// where a Herder that is started again within the hour begins. `"off"` keeps neither.
+    pub history: defaults::History,
 }
 
 /// What is logged, and where.

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Everything a configuration says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,10 @@ pub struct Settings {
     pub access_log: Option<AccessLog>,
     /// How Herder's own log is written.
     pub log_format: LogFormat,
+    /// What is kept on disk; a path that is not absolute is beside the file.
+    pub storage_dir: PathBuf,
+    /// How long samples are kept; none are when it is off.
+    pub history: Option<Duration>,
 }
 
 /// One line per request: how, where and of which.

@@ -16,7 +16,10 @@ use std::time::Instant;
 use control::View;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub(crate) use routes::HISTORY_SECONDS_MAX;
 pub(crate) use serve::{Admin, Listeners};
+
+use crate::history::Archive;
 
 use api::{Listener, Problem, Surroundings, Traffic};
 
@@ -49,6 +52,8 @@ pub(crate) struct Herd {
     pub(crate) traffic: watch::Receiver<BTreeMap<String, Traffic>>,
     /// The file that is run, if there is one.
     pub(crate) file: Option<PathBuf>,
+    /// What services were asked; none when it is not kept.
+    pub(crate) archive: Option<Archive>,
     /// When Herder started.
     pub(crate) started: Instant,
 }

@@ -5,10 +5,12 @@ mod check;
 mod exit;
 mod explain;
 mod foreground;
+mod history;
 mod journal;
 mod order;
 mod paint;
 mod simulate;
+pub(crate) mod span;
 mod status;
 mod table;
 
@@ -68,6 +70,9 @@ enum Command {
     /// Replace one instance: a new one is started first, then this one drains and stops
     #[command(after_help = order::DRAIN_EXAMPLE)]
     Drain(order::Drain),
+    /// Print what a service was asked, second by second, as a trace that can be replayed
+    #[command(after_help = history::EXAMPLE)]
+    History(history::History),
     /// Replace all instances of a service one after the other, starting first
     #[command(after_help = order::RESTART_EXAMPLE)]
     Restart(order::Restart),
@@ -128,6 +133,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Schema => check::schema(),
         Command::Status(status) => block_on(status::show(&status, &client())),
         Command::Journal(journal) => block_on(journal::show(&journal, &client())),
+        Command::History(history) => block_on(history::show(&history, &client())),
         Command::Explain(explain) => block_on(explain::show(&explain, &client())),
         Command::Scale(scale) => block_on(order::scale(&scale, &client())),
         Command::Drain(drain) => block_on(order::drain(&drain, &client())),

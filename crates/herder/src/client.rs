@@ -77,18 +77,29 @@ impl Client {
         self.ask(Method::POST, path, body.into()).await
     }
 
+    /// Asks for a text.
+    pub(crate) async fn text(&self, path: &str) -> Result<String, Error> {
+        let body = self.answer(Method::GET, path, Bytes::new()).await?;
+        String::from_utf8(body.into()).map_err(|error| self.broken(&error))
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: Bytes,
     ) -> Result<T, Error> {
+        let body = self.answer(method, path, body).await?;
+        serde_json::from_slice(&body).map_err(|error| self.broken(&error))
+    }
+
+    async fn answer(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, Error> {
         let asked = tokio::time::timeout(TIMEOUT_ANSWER, self.exchange(method, path, body)).await;
         let (status, body) = asked.unwrap_or_else(|_| {
             Err(self.broken(&format!("none within {} s", TIMEOUT_ANSWER.as_secs())))
         })?;
         if status.is_success() {
-            serde_json::from_slice(&body).map_err(|error| self.broken(&error))
+            Ok(body)
         } else {
             let problem = serde_json::from_slice(&body)
                 .map_err(|error| self.broken(&format!("{status}, without a reason: {error}")))?;

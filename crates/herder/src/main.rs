@@ -6,6 +6,7 @@ mod admin;
 mod cli;
 mod client;
 mod demo;
+mod history;
 mod run;
 mod shop;
 mod socket;

@@ -9,6 +9,7 @@ mod memory;
 mod running;
 mod secrets;
 mod signals;
+mod storage;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use config::Resolved;
-use control::{DriverSettings, Launcher, Orphans, Sink};
+use control::{DriverSettings, Launcher, Orphans, Record, Sink};
 use model::{InstanceId, Report};
 use proxy::Proxy;
 use rustix::io::Errno;
@@ -28,6 +29,7 @@ pub(crate) use running::{End, Running};
 
 use crate::admin::Listeners;
 use crate::cli::{Exit, Failure};
+use crate::history::History;
 use crate::run::running::Parts;
 use crate::run::secrets::Secrets;
 use crate::run::signals::Signals;
@@ -126,7 +128,8 @@ pub(crate) async fn start(options: Options) -> Result<Running, Failure> {
         access_one_in: wanted.map_or(NonZeroU32::MIN, |log| log.one_in),
         report: Arc::new(|_, _| {}),
     };
-    let (proxy, control) = wire(&settings, data_plane, options.output)?;
+    let history = storage::history(&options.input, &settings);
+    let (proxy, control) = wire(&settings, data_plane, options.output, history.as_ref())?;
     let parts = Parts {
         input: options.input,
         settings,
@@ -135,6 +138,7 @@ pub(crate) async fn start(options: Options) -> Result<Running, Failure> {
         control,
         registry,
         access,
+        history,
         claim,
         signals,
         secrets: Secrets::draw()?,
@@ -147,6 +151,7 @@ fn wire(
     settings: &config::Settings,
     data_plane: proxy::Settings,
     output: Sink,
+    history: Option<&History>,
 ) -> Result<(Proxy, control::Running), Failure> {
     let reported_to = Arc::new(OnceLock::<control::Handle>::new());
     let reporter = Arc::clone(&reported_to);
@@ -161,8 +166,8 @@ fn wire(
     let publisher = proxy.publisher();
     let control = control::spawn(control::Parts {
         publish: Box::new(move |table| publisher.publish(table)),
-        record: Box::new(|_| {}),
-        remembered: std::collections::BTreeMap::new(),
+        record: history.map_or_else(|| -> Record { Box::new(|_| {}) }, History::recorder),
+        remembered: history.map(storage::remembered).unwrap_or_default(),
         driver: DriverSettings {
             launcher: Some(Launcher::of_self(EXEC)),
             guard: Some(Launcher::of_self(GUARD)),

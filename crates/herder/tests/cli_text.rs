@@ -37,6 +37,7 @@ async fn every_subcommand_has_help_with_an_example() {
         "explain",
         "scale",
         "drain",
+        "history",
         "restart",
         "reload",
         "stop",
@@ -113,7 +114,8 @@ async fn a_simulation_of_scaling_says_what_it_cannot_do() {
     refuse(&[], "--all").await;
     refuse(&["--shape=round"], "there is no such shape; those there are: steady, step").await;
     refuse(&["--all", "--policy=best"], "there is no such policy; those there are: target").await;
-    refuse(&["--all", "--start-up=soon"], "expected a time from 0s to 600 s, such as 2s").await;
+    refuse(&["--all", "--start-up=soon"], "expected a time up to 600 s, such as 500ms, 90s or 2h")
+        .await;
     refuse(&["--trace=/nowhere.csv"], "could not read /nowhere.csv").await;
     let directory = tempfile::tempdir().unwrap();
     let trace = directory.path().join("bad.csv");

@@ -1,7 +1,7 @@
 //! A running Herder: the real binary, watched and ordered about by a test.
 //! It knows of Herder what a user can know: commands, output, the admin API. No code is shared.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -265,7 +265,8 @@ impl Herd {
         self.assert_clean();
     }
 
-    /// Checks that nothing of it is left: no process, and in its folder no more than its file.
+    /// Checks that nothing of it is left: no process, and in its folder no more than its file and
+    /// what it keeps there.
     ///
     /// # Panics
     ///
@@ -275,7 +276,8 @@ impl Herd {
         assert!(left.is_empty(), "left behind: {left:#?}");
         let entries = fs::read_dir(self.dir.path()).expect("a folder of ours").flatten();
         let names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
-        assert!(names.iter().all(|name| name == "herder.toml"), "left behind: {names:?}");
+        let is_kept = |name: &OsString| name == "herder.toml" || name == ".herder";
+        assert!(names.iter().all(is_kept), "left behind: {names:?}");
     }
 
     async fn service(&self, name: &str) -> Value {

@@ -221,6 +221,8 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("log.access.format", "'json'", "'text'"),
     ("log.access.one_in", "7", "8"),
     ("log.access.path", "'/a.log'", "'/b.log'"),
+    ("storage.dir", "'/a'", "'/b'"),
+    ("storage.history", "'2h'", "'3h'"),
 ];
 
 const METRICS: &str = "[{ metric = 'concurrency', target = 6 }]";

@@ -184,6 +184,17 @@ pub(crate) struct JournalQuery {
     pub(crate) last: Option<usize>,
 }
 
+/// Which part of a history.
+#[derive(Clone, Copy, Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct HistoryQuery {
+    /// From this second since 1970 on.
+    pub(crate) from: u64,
+    /// Before this one, at most a day later.
+    pub(crate) to: u64,
+}
+
 /// Sets how many instances a service has.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

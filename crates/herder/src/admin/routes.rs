@@ -18,7 +18,9 @@ use model::{InstanceId, ServiceName};
 use tokio::sync::oneshot;
 use utoipa::OpenApi;
 
-use crate::admin::api::{Accepted, JournalPage, JournalQuery, Problem, ScaleRequest, Status};
+use crate::admin::api::{
+    Accepted, HistoryQuery, JournalPage, JournalQuery, Problem, ScaleRequest, Status,
+};
 use crate::admin::{Ask, Herd, host};
 
 /// Bytes of a request body. Beyond: 413.
@@ -27,6 +29,9 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 /// How long a request may take to be answered, a reload included. Beyond: 503.
 const TIMEOUT_ANSWER: Duration = Duration::from_secs(25);
 
+/// Seconds of a history in one answer: a day. Beyond: 400.
+pub(crate) const HISTORY_SECONDS_MAX: u64 = 86_400;
+
 /// The document that describes version 1.
 #[derive(OpenApi)]
 #[openapi(
@@ -34,7 +39,9 @@ const TIMEOUT_ANSWER: Duration = Duration::from_secs(25);
         title = "Herder admin API",
         description = "Full rights over the Unix socket; GET only on the loopback port."
     ),
-    paths(status, journal, metrics, healthz, scale, autoscale, restart, drain, reload, stop)
+    paths(
+        status, journal, history, metrics, healthz, scale, autoscale, restart, drain, reload, stop
+    )
 )]
 struct Document;
 
@@ -78,6 +85,7 @@ fn reading() -> Router<Arc<Herd>> {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/journal", get(journal))
+        .route("/v1/services/{name}/history", get(history))
         .route("/v1/openapi.json", get(openapi))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
@@ -140,6 +148,45 @@ async fn journal(
         entries: entries[skipped..].iter().map(Into::into).collect(),
         next_after,
     }))
+}
+
+/// What a service was asked, second by second, as a trace that can be replayed.
+#[utoipa::path(
+    get,
+    path = "/v1/services/{name}/history",
+    params(("name" = String, Path, description = "a service"), HistoryQuery),
+    responses(
+        (status = 200, body = String, content_type = "text/csv"),
+        (status = 400, body = Problem),
+        (status = 404, body = Problem),
+        (status = 409, body = Problem)
+    )
+)]
+async fn history(
+    State(herd): Shared,
+    Path(name): Path<String>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let Query(HistoryQuery { from, to }) = query.map_err(|error| {
+        Refused::new(StatusCode::BAD_REQUEST, error.body_text()).hint("use ?from=SECOND&to=SECOND")
+    })?;
+    if to.saturating_sub(from) > HISTORY_SECONDS_MAX {
+        let text = format!("{} seconds are too many at once", to - from);
+        return Err(Refused::new(StatusCode::BAD_REQUEST, text)
+            .hint(format!("ask for at most {HISTORY_SECONDS_MAX}, several times")));
+    }
+    let service = service(&herd, &name).await?;
+    let Some(archive) = herd.archive.clone() else {
+        return Err(Refused::new(StatusCode::CONFLICT, "no history is kept").hint(
+            "it takes a file with [storage] history, and a directory that can be written to",
+        ));
+    };
+    let read = tokio::task::spawn_blocking(move || archive.trace(&service, from, to)).await;
+    match read {
+        Ok(Ok(text)) => Ok(([(header::CONTENT_TYPE, "text/csv")], text).into_response()),
+        Ok(Err(error)) => Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error)),
+        Err(error) => Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error)),
+    }
 }
 
 /// Every metric, for Prometheus.

@@ -53,6 +53,7 @@ impl Stage {
             asks: ask,
             listeners: watch::channel(vec![listener]).1,
             traffic: watch::channel(BTreeMap::new()).1,
+            archive: None,
             metrics: Arc::new(|view| Ok(format!("table {}\n", view.table_version))),
             file: None,
             started: Instant::now(),

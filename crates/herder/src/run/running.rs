@@ -16,6 +16,7 @@ use tokio::time::MissedTickBehavior;
 use crate::admin::api::{Listener, Problem, Traffic};
 use crate::admin::{ASKS_MAX, Admin, Ask, Herd, Listeners, Metrics};
 use crate::cli::{Exit, Failure};
+use crate::history::History;
 use crate::run::announce::Announcer;
 use crate::run::files;
 use crate::run::gauges::{self, JournalCounts, Pulse};
@@ -40,6 +41,8 @@ pub(super) struct Parts {
     pub(super) control: control::Running,
     pub(super) registry: Arc<Registry>,
     pub(super) access: Option<Arc<AccessLog>>,
+    /// What was asked of services; none when it is not kept.
+    pub(super) history: Option<History>,
     pub(super) claim: Claim,
     pub(super) signals: Signals,
     pub(super) secrets: Secrets,
@@ -157,7 +160,7 @@ impl Running {
     /// # Errors
     /// With [`Exit::Killed`] after such a signal.
     pub(crate) async fn shutdown(self) -> Result<(), Failure> {
-        let Parts { proxy, control, mut signals, access, claim, .. } = self.parts;
+        let Parts { proxy, control, mut signals, access, history, claim, .. } = self.parts;
         let handle = control.handle.clone();
         tracing::info!("draining; a second Ctrl-C or SIGTERM kills everything at once");
         let mut joined = std::pin::pin!(control.join());
@@ -186,6 +189,9 @@ impl Running {
             admin.end().await;
         }
         proxy.stop();
+        if let Some(history) = history {
+            history.close();
+        }
         let closed = access.map_or(Ok(()), |log| log.close());
         // Last: whoever waits for the lock finds nothing of us.
         drop(claim);
@@ -246,8 +252,8 @@ impl Running {
             Ok(resolved) => {
                 if resolved.settings != self.parts.settings {
                     text.push_str(
-                        "; what it changes in workers, admin, instances, journal or log takes a \
-                         restart",
+                        "; what it changes in workers, admin, instances, journal, log or storage \
+                         takes a restart",
                     );
                 }
                 self.obey(resolved.desired).await
@@ -285,6 +291,7 @@ impl Running {
             traffic: self.traffic.subscribe(),
             metrics: self.metrics(),
             file: self.parts.input.file().cloned(),
+            archive: self.parts.history.as_ref().map(History::archive),
             started: Instant::now(),
         };
         let admin = Admin::serve(listeners, &Arc::new(herd));

@@ -33,9 +33,10 @@ impl fmt::Display for TraceError {
 impl std::error::Error for TraceError {}
 
 /// Reads a trace: a row is a second, and the requests that came per second from then on until the
-/// next row; a third column, if there is one, is the mean service time in seconds. A first row
-/// that does not begin with a digit is a heading; empty rows and those that begin with `#` are
-/// passed over. The last row lasts as long as the one before.
+/// next row; a third column, if there is one, is the mean service time in seconds, and where it is
+/// empty that of the row before. Further columns are passed over, and so are a first row that does
+/// not begin with a digit, empty rows and those that begin with `#`. The last row lasts as long as
+/// the one before.
 ///
 /// # Errors
 /// The first line that cannot be read, goes back in time, or is beyond a bound.
@@ -45,6 +46,7 @@ pub fn parse(name: &str, text: &str) -> Result<Load, TraceError> {
     let mut before: Option<(usize, Second)> = None;
     let mut step_s = 1;
     let mut began_s = 0;
+    let mut service_s = SERVICE_TIME.as_secs_f64();
     for (index, line) in text.lines().enumerate() {
         let wrong = |text: String| TraceError { line: index + 1, text };
         let line = line.trim();
@@ -56,7 +58,8 @@ pub fn parse(name: &str, text: &str) -> Result<Load, TraceError> {
             has_heading = true;
             continue;
         }
-        let (at_s, second) = row(line).map_err(wrong)?;
+        let (at_s, second) = row(line, service_s).map_err(wrong)?;
+        service_s = second.service_s;
         match before {
             None => began_s = at_s,
             Some((earlier_s, _)) if at_s <= earlier_s => {
@@ -86,15 +89,12 @@ pub fn parse(name: &str, text: &str) -> Result<Load, TraceError> {
     })
 }
 
-fn row(line: &str) -> Result<(usize, Second), String> {
+fn row(line: &str, service_before_s: f64) -> Result<(usize, Second), String> {
     let cells: Vec<&str> = line.split(',').map(str::trim).collect();
     let (at_s, arrivals, service_s) = match *cells.as_slice() {
         [at_s, arrivals] => (at_s, arrivals, ""),
-        [at_s, arrivals, service_s] => (at_s, arrivals, service_s),
-        _ => {
-            let count = cells.len();
-            return Err(format!("{count} columns; expected `seconds,arrivals[,service_s]`"));
-        }
+        [at_s, arrivals, service_s, ..] => (at_s, arrivals, service_s),
+        _ => return Err("1 column; expected `seconds,arrivals[,service_s]`".to_owned()),
     };
     let at_s = at_s
         .parse()
@@ -107,7 +107,7 @@ fn row(line: &str) -> Result<(usize, Second), String> {
     };
     let arrivals = number(arrivals, "requests per second", ARRIVALS_MAX)?;
     let service_s = match service_s {
-        "" => SERVICE_TIME.as_secs_f64(),
+        "" => service_before_s,
         text => number(text, "seconds of service time", SERVICE_MAX_S)?,
     };
     Ok((at_s, Second { arrivals, service_s }))
@@ -132,7 +132,8 @@ mod tests {
             "seconds,arrivals\n10,5\n12,7\n",
             Ok(&[(5.0, 0.4), (5.0, 0.4), (7.0, 0.4), (7.0, 0.4)]),
         );
-        check("# by hand\n\n0, 5 ,0.1\n1,2.5,\n", Ok(&[(5.0, 0.1), (2.5, 0.4)]));
+        check("# by hand\n\n0, 5 ,0.1\n1,2.5,\n", Ok(&[(5.0, 0.1), (2.5, 0.1)]));
+        check("0,5,,7,x\n1,6,0.2,y", Ok(&[(5.0, 0.4), (6.0, 0.2)]));
     }
 
     #[test]
@@ -140,7 +141,7 @@ mod tests {
         check("", Err("line 1: there is no row; expected `seconds,arrivals[,service_s]`"));
         check("a,b\nc,d", Err("line 2: `c` is no second; expected a whole number, such as 60"));
         check("0,1\n\n0,2", Err("line 3: second 0 does not come after 0"));
-        check("0", Err("line 1: 1 columns; expected `seconds,arrivals[,service_s]`"));
+        check("0", Err("line 1: 1 column; expected `seconds,arrivals[,service_s]`"));
         let range = "expected one from 0 to 100000";
         for bad in ["-1", "NaN", "many", "1e9", "inf"] {
             let expected = format!("line 1: `{bad}` is no number of requests per second; {range}");

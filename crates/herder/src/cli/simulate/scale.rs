@@ -12,7 +12,7 @@ use clap::Args;
 use scale::simulate::{Contender, Experiment, Load, Moment, Shape, Verdict, Waits, parse};
 
 use super::{html, table};
-use crate::cli::{Failure, Paint};
+use crate::cli::{Failure, Paint, span};
 
 pub(super) const EXAMPLE: &str = "\
 EXAMPLE:
@@ -218,15 +218,5 @@ fn contender(name: &str) -> Result<Contender, String> {
 }
 
 fn start_up(text: &str) -> Result<Duration, String> {
-    let expected =
-        || format!("expected a time from 0s to {} s, such as 2s", START_UP_MAX.as_secs());
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| expected())?;
-    let time = match &text[digits.len()..] {
-        "ms" => Duration::from_millis(number),
-        "s" => Duration::from_secs(number),
-        "m" => Duration::from_secs(number.saturating_mul(60)),
-        _ => return Err(expected()),
-    };
-    if time > START_UP_MAX { Err(expected()) } else { Ok(time) }
+    span::parse(text, START_UP_MAX)
 }
