@@ -80,6 +80,26 @@ pub(crate) type ScaleUtilisation = Count<70, 1, 100>;
 pub(crate) type ScaleConcurrency = Count<10, 1, 100_000>;
 /// What an instance answers, only a load test tells.
 pub(crate) type ScaleRequests = Count<100, 1, 10_000_000>;
+/// As for the utilisation: a third of room for what comes while another one starts.
+pub(crate) type ScaleCpu = Count<70, 1, 1000>;
+/// Memory comes slowly, and at its end an instance dies.
+pub(crate) type ScaleMemory = Count<80, 1, 100>;
+/// What a person waits for without noticing.
+pub(crate) type ScaleLatency = Period<200, 1, H>;
+/// One slow request in a hundred may be slow by itself.
+pub(crate) type ScaleLatencyPercent = Count<95, 1, 99>;
+/// As often as most Prometheus look at what they count.
+pub(crate) type PrometheusInterval = Period<{ 15 * S }, S, H>;
+/// A query over a few series takes milliseconds.
+pub(crate) type PrometheusTimeout = Period<{ 5 * S }, 10, M>;
+/// Below it no program starts.
+pub(crate) type ResourcesMemory = Size<{ 512 * MIB }, MIB, TIB>;
+/// A program with one thread uses one core at most.
+pub(crate) type ResourcesCpu = Count<100, 1, 102_400>;
+/// All that there is, as far as Herder may use it.
+pub(crate) type MachineMemory = Size<TIB, MIB, { 1024 * TIB }>;
+/// All that there are.
+pub(crate) type MachineCpu = Count<102_400, 1, 1_024_000>;
 /// At 78 % of an instance instead of 70 % nobody waits yet.
 pub(crate) type ScaleToleranceUp = Count<12, 0, 1000>;
 /// Kubernetes' tenth: below it a stop is not worth the start that may follow.

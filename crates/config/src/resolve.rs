@@ -9,6 +9,7 @@ mod compress;
 mod eject;
 mod health;
 mod limits;
+mod resources;
 mod retry;
 mod rules;
 mod scale;
@@ -52,6 +53,7 @@ pub(crate) fn resolve(written: &Config, report: &mut Report<'_>) -> Resolved {
             desired.redirects.insert(name.as_str().into(), Arc::new(redirect));
         }
     }
+    desired.machine = resources::machine(&written.machine);
     let resolved = Resolved { desired, settings: settings(written) };
     across::check(written, &resolved, report);
     carried::check(written, report);

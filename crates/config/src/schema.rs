@@ -13,6 +13,7 @@ pub(crate) mod limits;
 pub(crate) mod location;
 pub(crate) mod number;
 pub(crate) mod policies;
+pub(crate) mod resources;
 pub(crate) mod retry;
 pub(crate) mod rules;
 pub(crate) mod scale;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::defaults;
 use crate::schema::address::{AdminBind, Bind, Ports, Range};
+use crate::schema::resources::Machine;
 use crate::schema::rules::Redirect;
 use crate::schema::service::Service;
 use crate::schema::text::{Filled, Form, Name, SocketPath, Text};
@@ -58,6 +60,8 @@ pub(crate) struct Config {
     pub redirect: BTreeMap<String, Redirect>,
     /// Where Herder is asked and ordered. Changing it takes a restart.
     pub admin: Admin,
+    /// What all instances may use of the machine.
+    pub machine: Machine,
     /// What all instances that Herder starts have in common. Changing it takes a restart.
     pub instances: Instances,
     /// The list of recent decisions and transitions. Changing it takes a restart.

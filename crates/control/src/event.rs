@@ -65,8 +65,15 @@ pub enum Event {
         /// Which.
         id: InstanceId,
     },
-    /// Somebody looked at what instances use.
+    /// Somebody looked at what instances use and what the machine has.
     Measured(Measured),
+    /// A Prometheus was asked for a service.
+    Answered {
+        /// For which.
+        service: ServiceName,
+        /// What it said, or why it said nothing.
+        answer: Result<f64, String>,
+    },
     /// Time passed.
     Tick,
 }
@@ -76,6 +83,22 @@ pub enum Event {
 pub struct Measured {
     /// The instances that have processes.
     pub instances: Vec<(InstanceId, Usage)>,
+    /// What most answers of the last seconds took less than, of the services that have an objective
+    /// and answered anything.
+    pub latencies: Vec<(ServiceName, Duration)>,
+    /// What the machine has. None: it does not say.
+    pub hardware: Option<Hardware>,
+}
+
+/// What the machine has, as far as Herder may use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hardware {
+    /// Memory.
+    pub memory_bytes: u64,
+    /// Memory that is free, or is given up by the kernel when somebody needs it.
+    pub free_bytes: u64,
+    /// Cores.
+    pub cores: u32,
 }
 
 /// What an instance uses: all processes that it consists of.

@@ -1,6 +1,6 @@
 //! The one writer: events become facts, facts against desired become a plan, the plan becomes
 //! actions. `state`, `plan`, `journal`, `table` and `view` are pure; `driver`, `measure`,
-//! `probe` and `run` do the I/O. Nothing here touches a request.
+//! `probe`, `query` and `run` do the I/O. Nothing here touches a request.
 #![forbid(unsafe_code)]
 
 mod action;
@@ -14,6 +14,7 @@ mod journal;
 mod measure;
 pub mod plan;
 mod probe;
+mod query;
 mod run;
 mod state;
 mod table;
@@ -21,7 +22,7 @@ mod view;
 
 pub use action::Action;
 pub use driver::{Colour, Driver, DriverSettings, Launcher, Orphans, Sink};
-pub use event::{Event, Exit, ExitStatus, Measured, Order, ProbeOutcome, Refusal, Usage};
+pub use event::{Event, Exit, ExitStatus, Hardware, Measured, Order, ProbeOutcome, Refusal, Usage};
 pub use feedback::Feedback;
 pub use handle::Handle;
 pub use journal::Journal;

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use model::{InstanceId, Report, ServiceName, Table, Time};
+use telemetry::Registry;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time::{Interval, MissedTickBehavior};
@@ -18,8 +19,10 @@ use crate::clock::Clock;
 use crate::drain::Drains;
 use crate::driver::{Driver, DriverSettings};
 use crate::handle::{Handle, Inbox, REPORTS_MAX, Request, pair};
-use crate::measure::{self, Measurer, Subject};
+use crate::measure::{self, Answering, Look, Measurer, Subject};
 use crate::probe::{Prober, Questions};
+use crate::query::Asker;
+use crate::state::service::ServiceState;
 use crate::state::{Remembered, Settings, State};
 use crate::{Action, Entry, Event, Kind, Order, Refusal, Sampled, plan};
 
@@ -50,6 +53,8 @@ pub struct Parts {
     pub record: Record,
     /// What services had before.
     pub remembered: BTreeMap<ServiceName, Remembered>,
+    /// Where workers time answers.
+    pub registry: Arc<Registry>,
     /// How instances are started.
     pub driver: DriverSettings,
     /// Decides jitter and where the search for ports begins.
@@ -135,6 +140,7 @@ struct Control {
     driver: Driver,
     prober: Prober<Questions>,
     drains: Drains,
+    asker: Asker,
     measurer: Measurer,
     /// When instances are measured next.
     measured: Interval,
@@ -174,7 +180,8 @@ impl Control {
             driver,
             prober: Prober::new(questions, sender.clone(), parts.seed),
             drains: Drains::new(sender.clone()),
-            measurer: Measurer::start(sender),
+            asker: Asker::new(sender.clone()),
+            measurer: Measurer::start(sender, parts.registry),
             measured: interval(measure::INTERVAL),
             events,
             inbox,
@@ -202,8 +209,8 @@ impl Control {
             }
         }
         // From here on nobody listens, and nobody has to wait for that.
-        let Self { driver, prober, drains, measurer, events, inbox, .. } = self;
-        drop((prober, drains, measurer, events, inbox));
+        let Self { driver, prober, drains, asker, measurer, events, inbox, .. } = self;
+        drop((prober, drains, asker, measurer, events, inbox));
         driver.close().await;
     }
 
@@ -243,12 +250,21 @@ impl Control {
         self.settle(now);
     }
 
-    /// What comes of it arrives as an event.
-    fn measure(&self) {
+    /// What comes of it arrives as events.
+    fn measure(&mut self) {
         let subject = |(id, pid): (&InstanceId, u32)| {
             Some(Subject { id: id.clone(), leader: i32::try_from(pid).ok()? })
         };
-        self.measurer.look(self.state.processes().filter_map(subject).collect());
+        let answering = |service: &ServiceState| {
+            let (name, slot) = (service.policy.name.clone(), service.slot);
+            Some(Answering { name, slot, percent: service.latency_percent()? })
+        };
+        self.measurer.look(Look {
+            instances: self.state.processes().filter_map(subject).collect(),
+            services: self.state.services().filter_map(answering).collect(),
+        });
+        let services = self.state.services();
+        self.asker.keep(services.filter_map(|it| Some((&it.policy.name, it.query()?))));
     }
 
     /// Workers report the same instance many times over; once is enough.

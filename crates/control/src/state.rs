@@ -19,6 +19,7 @@ mod picture;
 mod pool;
 mod report;
 mod rollout;
+mod room;
 pub(crate) mod service;
 mod usage;
 
@@ -30,9 +31,10 @@ use model::{Desired, Endpoint, InstanceId, Report, ServiceName, Table, Time};
 
 use crate::journal::Journal;
 use crate::state::instance::{Ending, Instance};
+use crate::state::room::Rooms;
 use crate::state::service::ServiceState;
 use crate::table::Publication;
-use crate::{Action, Event, Kind, Refusal, Sampled, View};
+use crate::{Action, Event, Kind, Refusal, Sampled, ServiceView, View};
 
 /// What a state needs to know for its whole life.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +66,8 @@ pub struct State {
     services: Services,
     /// What a driver says it runs and nobody owns. It is killed, `None` until that was ordered.
     strays: BTreeMap<InstanceId, Option<Ending>>,
+    /// What the machine carries.
+    rooms: Rooms,
     /// The next endpoint gets this key.
     endpoint_key_next: u64,
     publication: Publication,
@@ -87,6 +91,7 @@ impl State {
             applied_at: Time::default(),
             services: BTreeMap::new(),
             strays: BTreeMap::new(),
+            rooms: Rooms::default(),
             endpoint_key_next: 1,
             publication: Publication::default(),
             journal: Journal::new(settings.journal_max),
@@ -114,7 +119,8 @@ impl State {
             service.judge(now, &mut self.journal, &mut self.rng);
             service.adapt(now, &mut self.rng);
             if let Some(sample) = service.measure(now) {
-                service.autoscale(now, sample, &mut self.journal);
+                let sample = service.add_told(sample, now);
+                service.autoscale(now, sample, &mut self.rooms, &mut self.journal);
                 self.sampled.push(service.sampled(sample));
             }
         }
@@ -138,6 +144,7 @@ impl State {
             Event::Reported { id, report: Report::Look } => self.look(&id),
             Event::Quiet { id } => self.quiet(&id),
             Event::Measured(measured) => self.measured(now, &measured),
+            Event::Answered { service, answer } => self.answered(now, &service, answer),
             Event::Tick => {}
         }
         Ok(())
@@ -162,8 +169,15 @@ impl State {
             at: now,
             table_version: self.publication.version(),
             stopping: self.stopping,
-            services: self.services.values().filter_map(|service| service.view(now)).collect(),
+            services: self.views(now).collect(),
         }
+    }
+
+    fn views(&self, now: Time) -> impl Iterator<Item = ServiceView> {
+        self.services.values().filter_map(move |service| {
+            let room = self.rooms.words(service);
+            Some(ServiceView { room, ..service.view(now)? })
+        })
     }
 
     /// The recent decisions, transitions and refusals.

@@ -57,6 +57,10 @@ pub struct ServiceView {
     pub affinity: Option<String>,
     /// What its number of instances follows, if anything.
     pub scaling: Option<ScalingView>,
+    /// How many instances the machine carries and why, if that is a limit.
+    pub room: Option<String>,
+    /// What is wrong with something that its number of instances follows.
+    pub trouble: Option<String>,
     /// Counts up with every change that replaces instances.
     pub generation: u64,
     /// Requests that wait for an endpoint.

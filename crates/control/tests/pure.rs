@@ -27,6 +27,8 @@ mod rules_health;
 mod rules_order;
 #[path = "pure/rules_rollout.rs"]
 mod rules_rollout;
+#[path = "pure/rules_room.rs"]
+mod rules_room;
 #[path = "pure/rules_static.rs"]
 mod rules_static;
 #[path = "pure/rules_table.rs"]

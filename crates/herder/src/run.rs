@@ -161,6 +161,7 @@ fn wire(
             control.report(id, report);
         }
     };
+    let registry = Arc::clone(&data_plane.registry);
     let proxy = proxy::spawn(&proxy::Settings { report: Arc::new(report), ..data_plane });
     let proxy = proxy.map_err(|error| scarce("the workers", &error))?;
     let publisher = proxy.publisher();
@@ -168,6 +169,7 @@ fn wire(
         publish: Box::new(move |table| publisher.publish(table)),
         record: history.map_or_else(|| -> Record { Box::new(|_| {}) }, History::recorder),
         remembered: history.map(storage::remembered).unwrap_or_default(),
+        registry,
         driver: DriverSettings {
             launcher: Some(Launcher::of_self(EXEC)),
             guard: Some(Launcher::of_self(GUARD)),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Networks, ProxyProtocolIn, Redirect, Service, ServiceName};
+use crate::{Machine, Networks, ProxyProtocolIn, Redirect, Service, ServiceName};
 
 /// Everything that may change while Herder runs. Applying the same one twice changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Desired {
     pub services: BTreeMap<ServiceName, Arc<Service>>,
     /// The redirects, by name.
     pub redirects: BTreeMap<Box<str>, Arc<Redirect>>,
+    /// What all instances together may use.
+    pub machine: Machine,
 }
 
 /// An address to accept on.

@@ -15,9 +15,11 @@ mod instance;
 mod latency;
 mod limits;
 mod live;
+mod machine;
 mod name;
 mod network;
 mod outcome;
+mod query;
 mod report;
 mod retry;
 mod rules;
@@ -46,9 +48,11 @@ pub use limits::{
     RateKey, RateLimit,
 };
 pub use live::{Line, Live};
+pub use machine::{Machine, Resources};
 pub use name::{InstanceId, NameError, ServiceName};
 pub use network::{Network, NetworkError, Networks};
 pub use outcome::Outcome;
+pub use query::PrometheusQuery;
 pub use report::Report;
 pub use retry::{Hedge, HedgeAfter, Retry, RetryBudget, RetryMethods, RetryOn};
 pub use rules::{Redirect, RedirectStatus, Rules};

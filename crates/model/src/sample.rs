@@ -9,8 +9,8 @@ use http1::Location;
 use crate::{
     Adaptive, Admission, Algorithm, Autoscale, Compression, Drain, Eject, HashOn, Health,
     HttpPolicy, HttpProbe, Limits, Listener, ListenerLimits, Mode, Networks, Probe,
-    ProxyProtocolIn, ProxyProtocolOut, QueuePolicy, Redirect, RedirectStatus, Restart, Retry,
-    RetryBudget, RetryMethods, RetryOn, Scale, Service, ServiceName, Source, UNLIMITED,
+    ProxyProtocolIn, ProxyProtocolOut, QueuePolicy, Redirect, RedirectStatus, Resources, Restart,
+    Retry, RetryBudget, RetryMethods, RetryOn, Scale, Service, ServiceName, Source, UNLIMITED,
 };
 
 /// Longer than any test.
@@ -43,6 +43,7 @@ impl Service {
             affinity: None,
             scale: Scale { min: 1, max: 1 },
             autoscale: Autoscale::fixed(),
+            resources: Resources::default(),
             drain: Drain { timeout_drain: NEVER, timeout_grace: NEVER },
             restart: Restart {
                 backoff_min: Duration::from_secs(1),

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::PrometheusQuery;
+
 /// How the number of instances of a service follows its demand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Autoscale {
@@ -66,9 +68,13 @@ pub struct ScaleTarget {
     pub memory_percent: Option<u32>,
     /// Requests per second and instance. None: they are no signal of their own.
     pub requests_per_s: Option<u32>,
-    /// What 95 of 100 responses are to be faster than, waiting included: beyond it the utilisation
-    /// that is aimed at falls. None: it is no signal.
+    /// What `latency_percent` of 100 responses are to be faster than, waiting included: beyond it
+    /// the utilisation that is aimed at falls. None: it is no signal.
     pub latency: Option<Duration>,
+    /// How many of 100 responses are to be faster than `latency`, from 1 to 99.
+    pub latency_percent: u32,
+    /// What somebody else counts. None: it is no signal.
+    pub prometheus: Option<Box<PrometheusQuery>>,
     /// How far above the present number the need has to be, in percent of it, for more of them.
     pub tolerance_up_percent: u32,
     /// How far below what is tolerated the need has to be after that, in percent, for fewer.
@@ -103,6 +109,8 @@ impl Default for ScaleTarget {
             memory_percent: None,
             requests_per_s: None,
             latency: None,
+            latency_percent: 95,
+            prometheus: None,
             // At 78 % of an instance instead of 70 % nobody waits yet; one more is not worth it.
             tolerance_up_percent: 12,
             // With the one above: what was needed is what stays.

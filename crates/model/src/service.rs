@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::{
     Admission, Affinity, Algorithm, Autoscale, Compression, Eject, HashOn, Health, Hedge, Limits,
-    Mode, ProxyProtocolOut, QueuePolicy, RateLimit, Retry, Rules, ServiceName,
+    Mode, ProxyProtocolOut, QueuePolicy, RateLimit, Resources, Retry, Rules, ServiceName,
 };
 
 /// A named set of interchangeable instances, and its policies.
@@ -44,6 +44,8 @@ pub struct Service {
     pub scale: Scale,
     /// How the number follows demand, between these bounds.
     pub autoscale: Autoscale,
+    /// What each instance may use of the machine.
+    pub resources: Resources,
     /// How an instance is stopped.
     pub drain: Drain,
     /// How an instance that ended is replaced.

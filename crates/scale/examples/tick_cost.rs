@@ -36,6 +36,8 @@ fn policies() -> Vec<(&'static str, ScalePolicy)> {
         memory_percent: Some(80),
         requests_per_s: Some(100),
         latency: Some(Duration::from_secs(1)),
+        latency_percent: 95,
+        prometheus: None,
         tolerance_up_percent: 0,
         tolerance_down_percent: 10,
         up_percent_max: 100,
@@ -112,7 +114,7 @@ fn cost_ns(autoscale: &Autoscale, count: u32) -> f64 {
         }
         let tick = Instant::now();
         for Service { memory, window } in &mut services {
-            let bounds = Bounds { min: 1, max: 1000, room: None, floor: 0 };
+            let bounds = Bounds { min: 1, max: 1000, room: None, share: None, floor: 0 };
             let look = Look {
                 now,
                 window,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::{Autoscale, ScalePolicy};
 
-use crate::decision::{Decision, LimitedBy};
+use crate::decision::{Decision, LimitedBy, Signal};
 use crate::look::{Bounds, Look};
 use crate::memory::{Memory, OfPolicy};
 use crate::{hpa, kpa, step, target};
@@ -100,6 +100,11 @@ fn bound(decision: &mut Decision, bounds: Bounds) {
         // Never fewer than run already: that they fit was found out by running them.
         decision.limit(LimitedBy::Room, desired.min(room.max(decision.was.min(desired))));
     }
+    if let Some(share) = bounds.share {
+        // Here others want what runs too much.
+        let desired = decision.desired;
+        decision.limit(LimitedBy::Share, desired.min(share.max(bounds.min)));
+    }
 }
 
 /// None at all while nobody wants anything, if the service may sleep; it wakes up for a request
@@ -107,8 +112,14 @@ fn bound(decision: &mut Decision, bounds: Bounds) {
 fn sleep(autoscale: &Autoscale, memory: &mut Memory, look: &Look<'_>, decision: &mut Decision) {
     let newest = look.window.last(look.now, look.now.since(memory.busy_at)).next();
     let in_flight = look.members.iter().any(|member| member.in_flight > 0);
+    // What nobody asks Herder for may be wanted all the same, and what is not known may be.
+    let is_wanted = decision.asked.iter().any(|asked| {
+        asked.signal == Signal::Prometheus && asked.wants.is_some_and(|wants| wants > 0.0)
+    });
+    let is_missing = decision.limits.iter().any(|limit| limit.by == LimitedBy::Missing);
     let is_busy = in_flight
-        || (look.is_blind() && decision.was > 0)
+        || is_wanted
+        || ((look.is_blind() || is_missing) && decision.was > 0)
         || newest.is_some_and(|sample| sample.arrivals > 0.0 || sample.queued > 0.0);
     if is_busy {
         memory.busy_at = look.now;

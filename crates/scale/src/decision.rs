@@ -49,6 +49,8 @@ pub enum Signal {
     Memory,
     /// Requests in flight and waiting, as Kubernetes and Knative count them.
     Concurrency,
+    /// What a Prometheus says.
+    Prometheus,
 }
 
 /// A number that was changed.
@@ -95,6 +97,8 @@ pub enum LimitedBy {
     Max,
     /// The machine.
     Room,
+    /// Others want the machine too.
+    Share,
     /// Nobody has asked for anything for a while.
     Idle,
 }
@@ -132,13 +136,14 @@ impl Signal {
             Signal::Cpu => "cpu",
             Signal::Memory => "memory",
             Signal::Concurrency => "concurrency",
+            Signal::Prometheus => "prometheus",
         }
     }
 }
 
 impl LimitedBy {
     /// All of them, for the metric.
-    pub const ALL: [LimitedBy; 16] = [
+    pub const ALL: [LimitedBy; 17] = [
         LimitedBy::Tolerance,
         LimitedBy::Window,
         LimitedBy::Decay,
@@ -154,6 +159,7 @@ impl LimitedBy {
         LimitedBy::Min,
         LimitedBy::Max,
         LimitedBy::Room,
+        LimitedBy::Share,
         LimitedBy::Idle,
     ];
 
@@ -175,6 +181,7 @@ impl LimitedBy {
             LimitedBy::Min => "min",
             LimitedBy::Max => "max",
             LimitedBy::Room => "room",
+            LimitedBy::Share => "share",
             LimitedBy::Idle => "idle",
         }
     }

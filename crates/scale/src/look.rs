@@ -52,6 +52,9 @@ pub struct Bounds {
     pub max: u32,
     /// How many the machine carries, of this service. None: not known.
     pub room: Option<u32>,
+    /// Its fair part of the machine, while services together want more than there is. None: there
+    /// is enough for all.
+    pub share: Option<u32>,
     /// At least so many, because the calendar or a forecast says so.
     pub floor: u32,
 }

@@ -95,7 +95,11 @@ pub(crate) fn propose(
         change::raise(policy, memory, look, &mut decision);
     } else {
         decision.limit(LimitedBy::Tolerance, decision.desired.min(was));
-        change::lower(policy, memory, look, &mut decision);
+        if need.is_partial {
+            change::keep(memory, look, &mut decision);
+        } else {
+            change::lower(policy, memory, look, &mut decision);
+        }
     }
     memory.calm.note(look.now, was, decision.desired, window);
     decision

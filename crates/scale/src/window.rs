@@ -26,14 +26,16 @@ pub struct Sample {
     pub queued: f64,
     /// How long the one had waited that waited longest, at its end. None: nobody waited.
     pub queue_time: Option<Duration>,
-    /// What 95 of 100 responses of the second were faster than, waiting included. None: there was
-    /// no response.
+    /// What most responses of the last seconds were faster than, waiting included; the policy says
+    /// how many of 100 are most. None: there was no response.
     pub latency: Option<Duration>,
     /// Use of the processor: mean over the ready instances, of what each may use, 1 for all of it.
     /// None: not known.
     pub cpu: Option<f64>,
     /// Use of memory, likewise.
     pub memory: Option<f64>,
+    /// What a Prometheus answered last. None: nothing lately.
+    pub prometheus: Option<f64>,
 }
 
 /// The samples of a service, the oldest first; not more than its span.

@@ -47,9 +47,10 @@ impl Asked {
             Signal::Concurrency => (" in flight or waiting", 1.0),
             Signal::Backlog => (" waiting", 1.0),
             Signal::QueueTime => (" ms in the queue", 1e3),
-            Signal::Latency => (" ms to 95 % of the answers", 1e3),
+            Signal::Latency => (" ms to an answer", 1e3),
             Signal::Cpu => (" % of the processor", 100.0),
             Signal::Memory => (" % of memory", 100.0),
+            Signal::Prometheus => (" by Prometheus", 1.0),
         };
         let target = number(self.target * scale);
         let Some(value) = self.value else {
@@ -85,6 +86,7 @@ impl Limit {
             LimitedBy::Min => "raised to min".to_owned(),
             LimitedBy::Max => "lowered to max".to_owned(),
             LimitedBy::Room => format!("the machine carries {to}"),
+            LimitedBy::Share => format!("{to} is its part of the machine"),
             LimitedBy::Idle => "nobody asks".to_owned(),
         }
     }

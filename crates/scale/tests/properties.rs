@@ -40,6 +40,7 @@ fn bounds() -> impl Strategy<Value = Bounds> {
         min,
         max: min + more,
         room,
+        share: None,
         floor,
     })
 }

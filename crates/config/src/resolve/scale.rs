@@ -9,6 +9,7 @@ use model::{Autoscale, Scale, ScaleMode, ScalePolicy, ScaleTarget, Source, UNLIM
 
 use crate::defaults;
 use crate::report::Report;
+use crate::resolve::resources::prometheus;
 use crate::schema::scale as written;
 use crate::schema::service::Service;
 
@@ -118,10 +119,12 @@ fn target(written: &written::ScaleTarget, in_flight_max: Option<u32>) -> ScaleTa
     ScaleTarget {
         utilisation_percent: written.utilisation_percent.get(),
         concurrency: written.concurrency.map(|count| count.get()).or(in_flight_max),
-        cpu_percent: None,
-        memory_percent: None,
+        cpu_percent: written.cpu_percent.map(|percent| percent.get()),
+        memory_percent: written.memory_percent.map(|percent| percent.get()),
         requests_per_s: written.requests_per_second.map(|count| count.get()),
-        latency: None,
+        latency: written.latency.map(|period| period.get()),
+        latency_percent: written.latency_percent.get(),
+        prometheus: written.prometheus.as_ref().and_then(prometheus).map(Box::new),
         tolerance_up_percent: written.tolerance_up_percent.get(),
         tolerance_down_percent: written.tolerance_down_percent.get(),
         up_percent_max: written.up_percent_max.get(),

@@ -17,6 +17,7 @@ use crate::resolve::compress::compression;
 use crate::resolve::eject::eject;
 use crate::resolve::health::health;
 use crate::resolve::limits::{admission, limits, queue, rate_limits};
+use crate::resolve::resources::resources;
 use crate::resolve::retry::{hedge, retry};
 use crate::resolve::rules::rules;
 use crate::resolve::scale::scale;
@@ -60,6 +61,7 @@ pub(super) fn service(
         affinity: affinity(&path, name.as_str(), written.affinity.as_ref(), report),
         scale,
         autoscale,
+        resources: resources(&path, written, &source, report),
         drain: drain(written.drain.as_ref()),
         restart: restart(&path, written.restart.as_ref(), report),
         http: http(&written.http),

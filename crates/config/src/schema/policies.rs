@@ -11,9 +11,10 @@ use crate::defaults;
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
 pub(crate) enum Metric {
-    /// Use of the processor by each instance, in percent of what it may use.
+    /// Use of the processor by each instance, in percent of `resources.cpu_percent`, or of one
+    /// core.
     CpuPercent,
-    /// Use of memory, likewise.
+    /// Use of memory, in percent of `resources.memory`.
     MemoryPercent,
     /// Requests in flight and waiting.
     Concurrency,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::defaults;
 use crate::schema::policies::{Hpa, Kpa, Step};
+use crate::schema::resources::Prometheus;
 
 /// How many instances run, and what their number follows.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -81,6 +82,23 @@ pub(crate) struct ScaleTarget {
     /// Requests per second and instance. Absent: no signal.
     #[schemars(example = 200)]
     pub requests_per_second: Option<defaults::ScaleRequests>,
+    /// Mean use of the processor per instance, in percent of `resources.cpu_percent`, or of one
+    /// core where that is not written. Absent: no signal.
+    #[schemars(example = 70)]
+    pub cpu_percent: Option<defaults::ScaleCpu>,
+    /// Mean use of memory per instance, in percent of `resources.memory`, which it needs. Absent:
+    /// no signal.
+    #[schemars(example = 80)]
+    pub memory_percent: Option<defaults::ScaleMemory>,
+    /// What `latency_percent` of 100 responses are to be faster than, waiting included. While they
+    /// are not, and requests wait for each other, down to half of `utilisation_percent` is aimed
+    /// at. Absent: nothing.
+    #[schemars(example = &"200ms")]
+    pub latency: Option<defaults::ScaleLatency>,
+    /// See `latency`.
+    pub latency_percent: defaults::ScaleLatencyPercent,
+    /// What somebody else counts, such as jobs in a queue. Absent: no signal.
+    pub prometheus: Option<Prometheus>,
     /// How far above the present number the need has to be, in percent of it.
     pub tolerance_up_percent: defaults::ScaleToleranceUp,
     /// How far below.

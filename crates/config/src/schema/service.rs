@@ -15,6 +15,7 @@ use crate::schema::eject::EjectForm;
 use crate::schema::health::HealthForm;
 use crate::schema::limits::{AdmissionForm, Limits, Queue, RateLimits};
 use crate::schema::location::{Host, PathPrefix, RouteText};
+use crate::schema::resources::Resources;
 use crate::schema::retry::{Hedge, Retry};
 use crate::schema::rules::{HeaderRules, Rewrite};
 use crate::schema::scale::Scale;
@@ -88,6 +89,8 @@ pub(crate) struct Service {
     pub affinity: Option<AffinityForm>,
     /// How many instances run, and what their number follows.
     pub scale: Option<Scale>,
+    /// What each instance may use of the machine.
+    pub resources: Option<Resources>,
     /// How an instance is stopped: it gets no new request, those it has finish, then SIGTERM, then
     /// SIGKILL. Text is the `timeout`.
     #[schemars(extend("default" = defaults::DrainTimeout::default()))]

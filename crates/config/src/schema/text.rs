@@ -15,6 +15,7 @@ use crate::schema::compress::TypeRange;
 use crate::schema::health::StatusRange;
 use crate::schema::limits::{HeaderName, Rate, RateKey};
 use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
+use crate::schema::resources::HttpUrl;
 use crate::schema::retry::MethodName;
 use crate::schema::rules::To;
 
@@ -79,7 +80,7 @@ pub(crate) struct FormEntry {
 }
 
 /// All forms, for the checker.
-pub(crate) const FORMS: [FormEntry; 25] = [
+pub(crate) const FORMS: [FormEntry; 26] = [
     entry::<Bind>(),
     entry::<AdminBind>(),
     entry::<Ports>(),
@@ -101,6 +102,7 @@ pub(crate) const FORMS: [FormEntry; 25] = [
     entry::<StatusRange>(),
     entry::<MethodName>(),
     entry::<To>(),
+    entry::<HttpUrl>(),
     entry::<Name>(),
     entry::<EnvName>(),
     entry::<Filled>(),

@@ -86,6 +86,15 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.scale.target.utilisation_percent", "61", "62"),
     ("service.NAME.scale.target.concurrency", "63", "64"),
     ("service.NAME.scale.target.requests_per_second", "69", "70"),
+    ("service.NAME.scale.target.cpu_percent", "71", "72"),
+    ("service.NAME.scale.target.memory_percent", "83", "84"),
+    ("service.NAME.scale.target.latency", "'250ms'", "'260ms'"),
+    ("service.NAME.scale.target.latency_percent", "98", "99"),
+    ("service.NAME.scale.target.prometheus.url", "'http://a:1'", "'http://a:2'"),
+    ("service.NAME.scale.target.prometheus.query", "'up'", "'down'"),
+    ("service.NAME.scale.target.prometheus.target", "9.1", "92"),
+    ("service.NAME.scale.target.prometheus.interval", "'9s'", "'8s'"),
+    ("service.NAME.scale.target.prometheus.timeout", "'7s'", "'6s'"),
     ("service.NAME.scale.target.tolerance_up_percent", "73", "74"),
     ("service.NAME.scale.target.tolerance_down_percent", "75", "76"),
     ("service.NAME.scale.target.up_percent_max", "77", "78"),
@@ -135,6 +144,8 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.scale.step.steps.count", "70", "-71"),
     ("service.NAME.scale.step.steps.percent", "72", "-73"),
     ("service.NAME.scale.step.steps.exactly", "74", "75"),
+    ("service.NAME.resources.memory", "'1GiB'", "'2GiB'"),
+    ("service.NAME.resources.cpu_percent", "150", "160"),
     ("service.NAME.drain", "'4100ms'", "'4200ms'"),
     ("service.NAME.drain.timeout", "'4300ms'", "'4400ms'"),
     ("service.NAME.drain.grace", "'4500ms'", "'4600ms'"),
@@ -213,6 +224,8 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("redirect.NAME.status", "301", "302"),
     ("admin.bind", "'127.0.0.1:83'", "'127.0.0.1:84'"),
     ("admin.socket", "'/a.sock'", "'/b.sock'"),
+    ("machine.memory", "'8GiB'", "'9GiB'"),
+    ("machine.cpu_percent", "400", "410"),
     ("instances.ports", "'30000-30100'", "'30000-30200'"),
     ("instances.lines_max", "31", "32"),
     ("journal.entries_max", "33", "34"),
@@ -407,6 +420,7 @@ fn a_default_is_what_absence_means() {
         let other = path.starts_with("log.access.")
             || path.starts_with("service.shop.compress.")
             || path.starts_with("service.shop.rate_limit.")
+            || path.starts_with("service.shop.scale.target.prometheus.")
             || path.starts_with("service.shop.balance.")
             || path.starts_with("service.shop.affinity.")
             || path.starts_with("service.shop.admission.")

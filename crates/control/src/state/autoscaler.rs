@@ -8,6 +8,7 @@ use scale::{Bounds, Look, Member, Memory, Sample, Window};
 
 use crate::journal::Journal;
 use crate::state::decision::{By, Decision};
+use crate::state::room::Rooms;
 use crate::state::service::{ServiceState, Standing};
 use crate::{Kind, Sampled, ScalingView};
 
@@ -37,7 +38,13 @@ impl Autoscaler {
 impl ServiceState {
     /// Decides, from the samples so far and the one of the last second. Nothing, for a service
     /// whose number does not follow anything.
-    pub(crate) fn autoscale(&mut self, now: Time, sample: Sample, journal: &mut Journal) {
+    pub(crate) fn autoscale(
+        &mut self,
+        now: Time,
+        sample: Sample,
+        rooms: &mut Rooms,
+        journal: &mut Journal,
+    ) {
         if !self.follows_demand() {
             self.autoscaler = None;
             return;
@@ -47,7 +54,9 @@ impl ServiceState {
             None => Autoscaler::begin(self, now),
         };
         autoscaler.window.push(sample);
-        self.follow(&mut autoscaler, now, journal);
+        let was = self.decision.count;
+        self.follow(&mut autoscaler, now, rooms.bounds(self), journal);
+        rooms.take(self, was);
         self.autoscaler = Some(autoscaler);
     }
 
@@ -61,6 +70,14 @@ impl ServiceState {
     /// Forgets what another policy has seen.
     pub(crate) fn forget_demand(&mut self) {
         self.autoscaler = None;
+        self.forget_told();
+    }
+
+    /// The last decision of its policy, if its number of instances is what was decided.
+    pub(crate) fn heeded(&self) -> Option<&scale::Decision> {
+        let acts = self.policy.autoscale.mode == ScaleMode::Act;
+        let decided = self.autoscaler.as_ref()?.last.as_ref().map(|(_, decision)| decision);
+        decided.filter(|_| acts && self.decision.by != By::Operator)
     }
 
     /// Remembers how long a start took.
@@ -78,7 +95,13 @@ impl ServiceState {
         starts.get((starts.len() * 9).div_ceil(10).checked_sub(1)?).copied()
     }
 
-    fn follow(&mut self, autoscaler: &mut Autoscaler, now: Time, journal: &mut Journal) {
+    fn follow(
+        &mut self,
+        autoscaler: &mut Autoscaler,
+        now: Time,
+        (room, share): (Option<u32>, Option<u32>),
+        journal: &mut Journal,
+    ) {
         let members: Vec<Member> = self
             .instances
             .values()
@@ -87,8 +110,8 @@ impl ServiceState {
                 ordered_at: instance.ordered_at,
                 since: instance.since(),
                 in_flight: instance.in_flight(),
-                cpu: None,
-                memory: None,
+                cpu: self.cpu_part(instance, now),
+                memory: self.memory_part(instance, now),
             })
             .collect();
         let look = Look {
@@ -101,7 +124,8 @@ impl ServiceState {
             bounds: Bounds {
                 min: self.policy.scale.min,
                 max: self.policy.scale.max,
-                room: None,
+                room,
+                share,
                 floor: 0,
             },
         };

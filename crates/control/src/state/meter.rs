@@ -108,9 +108,7 @@ impl ServiceState {
             in_flight: gauge.in_flight_s / passed_s,
             queued: gauge.queued_s / passed_s,
             queue_time: self.live.oldest_waiting(),
-            latency: None,
-            cpu: None,
-            memory: None,
+            ..Sample::default()
         }
     }
 

@@ -32,6 +32,8 @@ impl ServiceState {
             probe: self.policy.health.probe.name(),
             affinity: affinity::words(&self.policy),
             scaling: self.scaling_view(),
+            room: None,
+            trouble: self.trouble(),
             generation: self.generation,
             waiting: self.live.waiting(),
             waiting_oldest: self.live.oldest_waiting(),

@@ -18,6 +18,7 @@ use crate::state::instance::{Instance, Origin};
 use crate::state::meter::Meter;
 use crate::state::pool::Said;
 use crate::state::rollout::Rollout;
+use crate::state::usage::Told;
 
 /// Everything about one service name. It is kept when the service is removed from the
 /// configuration: its slot, its counters and its instance numbers are never given twice.
@@ -39,6 +40,8 @@ pub(crate) struct ServiceState {
     pub(crate) meter: Option<Meter>,
     /// None while the number follows nothing.
     pub(crate) autoscaler: Option<Autoscaler>,
+    /// What it was told from outside.
+    pub(crate) told: Told,
     /// How long the last starts took, the newest last.
     pub(crate) starts: VecDeque<Duration>,
     pub(crate) backoff: Backoff,
@@ -111,6 +114,7 @@ impl ServiceState {
             rollout: None,
             meter: None,
             autoscaler: None,
+            told: Told::default(),
             starts: VecDeque::new(),
             backoff: Backoff::default(),
             instances: BTreeMap::new(),

@@ -83,6 +83,7 @@ impl Herder {
         let running = spawn(Parts {
             publish: Box::new(move |table| publish.take(table)),
             record: Box::new(|_| {}),
+            registry: telemetry::Registry::new(1, &[]),
             remembered: Default::default(),
             driver: plain(),
             seed: 7,
@@ -217,6 +218,7 @@ async fn a_start_that_fails_leaves_nothing() {
     let parts = Parts {
         publish: Box::new(|_| {}),
         record: Box::new(|_| {}),
+        registry: telemetry::Registry::new(1, &[]),
         remembered: Default::default(),
         driver,
         seed: 1,

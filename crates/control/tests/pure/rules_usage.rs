@@ -14,7 +14,7 @@ fn uses(cores: f64, memory_bytes: u64) -> Usage {
 
 fn measure(rig: &mut Rig, instances: &[(&str, Usage)]) {
     let instances = instances.iter().map(|&(name, usage)| (id(name), usage)).collect();
-    rig.told(Event::Measured(Measured { instances }));
+    rig.told(Event::Measured(Measured { instances, ..Measured::default() }));
 }
 
 #[test]

@@ -75,6 +75,12 @@ pub(crate) struct Service {
     /// What the number follows, if anything.
     #[serde(default)]
     pub(crate) scaling: Option<Scaling>,
+    /// How many instances the machine carries and why, if that is a limit.
+    #[serde(default)]
+    pub(crate) room: Option<String>,
+    /// What is wrong with something that the number follows.
+    #[serde(default)]
+    pub(crate) trouble: Option<String>,
     /// Counts up with every change that replaces instances.
     pub(crate) generation: u64,
     /// What the last ten seconds were like; absent at first.
@@ -277,6 +283,8 @@ impl Service {
             probe: view.probe.clone(),
             affinity: view.affinity.clone(),
             scaling: view.scaling.as_ref().map(|scaling| Scaling::of(scaling, now)),
+            room: view.room.clone(),
+            trouble: view.trouble.clone(),
             generation: view.generation,
             traffic: None,
             waiting: view.waiting,

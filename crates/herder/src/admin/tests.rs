@@ -31,6 +31,7 @@ impl Stage {
         let control = control::spawn(Parts {
             publish: Box::new(|_| {}),
             record: Box::new(|_| {}),
+            registry: telemetry::Registry::new(1, &[]),
             remembered: Default::default(),
             driver: DriverSettings {
                 launcher: None,

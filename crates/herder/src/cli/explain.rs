@@ -126,6 +126,9 @@ fn of_service(service: &Service, entries: &[&JournalEntry], paint: Paint) -> Str
         text.push_str("\nIts number of instances follows nothing: it is what was configured or ");
         text.push_str("ordered.\n");
     }
+    if let Some(room) = &service.room {
+        text.push_str(&format!("Room: {room}.\n"));
+    }
     text.push_str(&lately(entries, paint));
     text
 }
@@ -146,6 +149,9 @@ fn of_scaling(service: &Service, scaling: &Scaling, paint: Paint) -> String {
         text.push_str(&format!("; sleeps after {} without demand", age(idle_after)));
     }
     text.push('\n');
+    if let Some(trouble) = &service.trouble {
+        text.push_str(&format!("{}\n", paint.yellow(trouble)));
+    }
     let Some(decision) = &scaling.decision else {
         text.push_str("It has not decided yet: it needs a second of data.\n");
         return text;

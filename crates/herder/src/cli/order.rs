@@ -380,6 +380,8 @@ mod tests {
                 probe: "TCP".to_owned(),
                 affinity: None,
                 scaling: None,
+                room: None,
+                trouble: None,
                 generation: 2,
                 traffic: None,
                 waiting: 0,

@@ -120,7 +120,8 @@ fn services(status: &api::Status) -> Table {
         if let Some(affinity) = &service.affinity {
             table.note(Cell::painted(format!("affinity, a crutch: {affinity}"), Paint::yellow));
         }
-        if let Some(note) = service.scaling.as_ref().and_then(unheeded) {
+        let unheeded = service.scaling.as_ref().and_then(unheeded);
+        for note in unheeded.iter().chain(&service.trouble) {
             table.note(Cell::painted(note, Paint::yellow));
         }
         if let Some(errors) = traffic.map(|now| now.errors_5xx_per_second).filter(|&e| e > 0.0) {
@@ -432,6 +433,8 @@ mod tests {
                 probe: "GET /healthz".to_owned(),
                 affinity: Some("clients stay with an instance by the cookie c".to_owned()),
                 scaling: None,
+                room: None,
+                trouble: None,
                 generation: 2,
                 traffic: Some(Traffic {
                     requests_per_second: 1234.5,

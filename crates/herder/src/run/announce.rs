@@ -179,6 +179,8 @@ mod tests {
             balance: Algorithm::RoundRobin,
             probe: "TCP".to_owned(),
             scaling: None,
+            room: None,
+            trouble: None,
             generation: 1,
             waiting: 0,
             waiting_oldest: None,

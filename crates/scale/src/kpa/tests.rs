@@ -43,7 +43,7 @@ impl World {
             start_up: None,
             is_rolling_out: false,
             is_failing_to_start: false,
-            bounds: Bounds { min: 0, max: 1000, room: None, floor: 0 },
+            bounds: Bounds { min: 0, max: 1000, room: None, share: None, floor: 0 },
         };
         decide(&self.autoscale, &mut self.memory, &look)
     }

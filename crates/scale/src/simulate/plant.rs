@@ -291,6 +291,7 @@ impl Plant {
             latency: p95.copied().map(super::span),
             cpu: mean(|member| member.cpu),
             memory: mean(|member| member.memory),
+            prometheus: None,
         };
         (sample, members)
     }

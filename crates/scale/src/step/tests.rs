@@ -50,7 +50,7 @@ impl World {
             start_up: None,
             is_rolling_out: false,
             is_failing_to_start: false,
-            bounds: Bounds { min: 1, max: 100, room: None, floor: 0 },
+            bounds: Bounds { min: 1, max: 100, room: None, share: None, floor: 0 },
         };
         decide(&self.autoscale, &mut self.memory, &look)
     }

@@ -60,6 +60,13 @@ pub(super) fn raise(
     remember(memory, look.now, decision.desired, Duration::MAX);
 }
 
+/// Nothing, because a signal is missing.
+pub(super) fn keep(memory: &mut Memory, look: &Look<'_>, decision: &mut Decision) {
+    memory.level = f64::from(decision.was);
+    memory.decayed_at = look.now;
+    decision.limit(LimitedBy::Missing, decision.was);
+}
+
 /// Only what was not needed for a whole window, and of that the half, and of the rest the half.
 pub(super) fn lower(
     policy: &ScaleTarget,

@@ -26,11 +26,16 @@ const MEDIAN_OF_SQUARES: f64 = 0.91;
 /// The least that the latency objective leaves of the utilisation.
 const EASE_MIN: f64 = 0.5;
 
+/// Signals that only count where they were asked for by name.
+const OTHERS: [Signal; 4] = [Signal::Requests, Signal::Cpu, Signal::Memory, Signal::Prometheus];
+
 /// What is needed.
 pub(super) struct Need {
     pub(super) asked: Vec<Asked>,
     /// Instances, not rounded. None: nothing is known.
     pub(super) instances: Option<f64>,
+    /// Whether a signal that was asked for by name says nothing: it might ask for more.
+    pub(super) is_partial: bool,
 }
 
 impl Need {
@@ -47,7 +52,7 @@ impl Need {
 
 /// What the samples say, with what is learned from them.
 pub(super) fn need(policy: &ScaleTarget, memory: &mut Memory, look: &Look<'_>) -> Need {
-    let mut need = Need { asked: Vec::with_capacity(6), instances: None };
+    let mut need = Need { asked: Vec::with_capacity(8), instances: None, is_partial: false };
     let Some(newest) = look.window.last(look.now, FAST).next().copied() else { return need };
     memory.knee.learn(look, &newest);
     let ready = f64::from(look.count(Phase::Ready)).max(1.0);
@@ -65,7 +70,7 @@ pub(super) fn need(policy: &ScaleTarget, memory: &mut Memory, look: &Look<'_>) -
     let has_ended = memory.brownout.has_ended(look.now, SLOW);
     memory.service_s = took_s(if has_ended { FAST } else { SLOW }).or(memory.service_s);
     let service_s = memory.service_s;
-    ease(policy, memory, look);
+    ease(policy, memory, look, &mut need);
     let aim = concurrency * f64::from(policy.utilisation_percent.max(1)) / 100.0 * memory.ease;
 
     let arrivals = arrivals(look);
@@ -85,8 +90,9 @@ pub(super) fn need(policy: &ScaleTarget, memory: &mut Memory, look: &Look<'_>) -
     let own = own.reduce(f64::max);
     let own = own.map(|own| own + need.wants(Signal::Backlog).unwrap_or(0.0));
     others(policy, look, arrivals, &mut need);
-    let others = [Signal::Requests, Signal::Cpu, Signal::Memory];
-    let others = others.into_iter().filter_map(|signal| need.wants(signal));
+    let is_other = |asked: &&Asked| OTHERS.contains(&asked.signal);
+    need.is_partial = need.asked.iter().filter(is_other).any(|asked| asked.wants.is_none());
+    let others = OTHERS.into_iter().filter_map(|signal| need.wants(signal));
     need.instances = others.chain(own).reduce(f64::max);
     need
 }
@@ -106,6 +112,11 @@ fn others(policy: &ScaleTarget, look: &Look<'_>, arrivals: Option<f64>, need: &m
     };
     used(Signal::Cpu, policy.cpu_percent, |sample| sample.cpu);
     used(Signal::Memory, policy.memory_percent, |sample| sample.memory);
+    if let Some(query) = &policy.prometheus {
+        let each = query.target_permille.max(1) as f64 / 1000.0;
+        let value = look.window.mean(look.now, FAST, |sample| sample.prometheus);
+        need.ask(Signal::Prometheus, value, each, value.map(|all| all / each));
+    }
 }
 
 /// Requests per second that are to be expected: what came in the last minute on average, what
@@ -167,11 +178,12 @@ fn spread(seconds: &[f64]) -> f64 {
 
 /// The latency objective limits the utilisation: while it is missed, and requests wait, less and
 /// less of it is aimed at. Where nobody waits, more instances would answer no sooner.
-fn ease(policy: &ScaleTarget, memory: &mut Memory, look: &Look<'_>) {
+fn ease(policy: &ScaleTarget, memory: &mut Memory, look: &Look<'_>, need: &mut Need) {
     let Some(objective) = policy.latency else { return };
     let latency = look
         .window
         .mean(look.now, FAST, |sample| sample.latency.map(|latency| latency.as_secs_f64()));
+    need.ask(Signal::Latency, latency, objective.as_secs_f64(), None);
     let Some(latency) = latency else { return };
     let waits = memory.service_s.is_some_and(|service_s| latency > 3.0 * service_s);
     memory.ease = match latency > objective.as_secs_f64() && waits {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::{Autoscale, Phase, ScaleMode, ScalePolicy, ScaleTarget, Time};
+use model::{Autoscale, Phase, PrometheusQuery, ScaleMode, ScalePolicy, ScaleTarget, Time};
 
 use crate::{Bounds, Decision, LimitedBy, Look, Member, Memory, Sample, Signal, Window, decide};
 
@@ -18,6 +18,7 @@ struct Service {
     cpu: Option<f64>,
     queued: f64,
     latency: Option<Duration>,
+    prometheus: Option<f64>,
 }
 
 impl Service {
@@ -35,6 +36,7 @@ impl Service {
             cpu: None,
             queued: 0.0,
             latency: None,
+            prometheus: None,
         }
     }
 
@@ -55,12 +57,13 @@ impl Service {
             latency: self.latency,
             cpu: self.cpu,
             memory: None,
+            prometheus: self.prometheus,
         });
         let member = Member {
             phase: Phase::Ready,
             ordered_at: Time::default(),
             since: Time::default(),
-            in_flight: 1,
+            in_flight: u32::from(arrivals > 0.0),
             cpu: self.cpu,
             memory: None,
         };
@@ -72,7 +75,7 @@ impl Service {
             start_up: Some(Duration::from_secs(2)),
             is_rolling_out: false,
             is_failing_to_start: false,
-            bounds: Bounds { min: 1, max: 100, room: None, floor: 0 },
+            bounds: Bounds { min: 1, max: 100, room: None, share: None, floor: 0 },
         };
         decide(&self.autoscale, &mut self.memory, &look)
     }
@@ -243,4 +246,54 @@ fn a_latency_objective_limits_the_utilisation() {
     (service.service_s, service.latency) = (2.0, Some(Duration::from_secs(3)));
     let slow = service.seconds(300, 28.0).desired;
     assert_eq!(slow, 10, "28 requests of 2 s are 56 in flight, of 5.6 each");
+}
+
+/// 500 of which each instance is there for 100, beside next to no requests.
+#[test]
+fn what_a_prometheus_says_counts_and_what_it_does_not_say_takes_nothing_away() {
+    let query = PrometheusQuery {
+        authority: "127.0.0.1:9090".into(),
+        prefix: "".into(),
+        query: "sum(jobs)".into(),
+        target_permille: 100_000,
+        interval: Duration::from_secs(15),
+        timeout: Duration::from_secs(5),
+    };
+    let policy = ScaleTarget { prometheus: Some(Box::new(query)), ..Service::told() };
+    let mut service = Service::new(policy, 1);
+    service.prometheus = Some(500.0);
+    assert_eq!(service.seconds(60, 1.0).desired, 5);
+    service.prometheus = None;
+    let decision = service.seconds(600, 1.0);
+    assert_eq!(decision.desired, 5);
+    assert_eq!(decision.limited_by(), Some(LimitedBy::Missing));
+    service.prometheus = Some(0.0);
+    assert_eq!(service.seconds(300, 1.0).desired, 1);
+    // Nothing is asked of Herder, and something is to be done all the same.
+    service.autoscale.idle_after = Some(Duration::from_secs(30));
+    service.prometheus = Some(1.0);
+    assert_eq!(service.seconds(120, 0.0).desired, 1);
+    service.prometheus = None;
+    assert_eq!(service.seconds(120, 0.0).desired, 1);
+    service.prometheus = Some(0.0);
+    assert_eq!(service.seconds(120, 0.0).desired, 0);
+    service.prometheus = Some(300.0);
+    assert_eq!(service.seconds(10, 0.0).desired, 3);
+}
+
+/// Nine tenths of the processor are used where seven are to be: five more of twenty.
+#[test]
+fn the_largest_signal_counts_upward_and_all_have_to_agree_downward() {
+    let policy = ScaleTarget { cpu_percent: Some(70), ..Service::told() };
+    let mut service = Service::new(policy, 20);
+    service.cpu = Some(0.9);
+    let decision = service.second(28.0, 28.0);
+    assert_eq!(decision.desired, 26);
+    let mut service = Service::new(ScaleTarget { cpu_percent: Some(70), ..Service::told() }, 20);
+    service.cpu = Some(0.68);
+    assert_eq!(service.seconds(600, 28.0).desired, 20, "requests alone need two");
+    service.cpu = None;
+    assert_eq!(service.seconds(600, 28.0).desired, 20);
+    service.cpu = Some(0.01);
+    assert_eq!(service.seconds(600, 28.0).desired, 2);
 }

@@ -50,6 +50,8 @@ pub(crate) fn target() -> impl Strategy<Value = ScaleTarget> {
             memory_percent: None,
             requests_per_s: signals.2,
             latency: None,
+            latency_percent: 95,
+            prometheus: None,
             tolerance_up_percent: tolerances.0,
             tolerance_down_percent: tolerances.1,
             up_percent_max: up.0,

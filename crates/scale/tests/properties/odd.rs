@@ -130,6 +130,8 @@ fn target() -> impl Strategy<Value = ScaleTarget> {
         memory_percent: Some(n[3]),
         requests_per_s: Some(n[4]),
         latency: Some(last),
+        latency_percent: n[5],
+        prometheus: None,
         tolerance_up_percent: n[5],
         tolerance_down_percent: n[6],
         up_percent_max: n[7],

@@ -52,7 +52,7 @@ impl World {
             window: Window::of(autoscale),
             members: Vec::new(),
             now,
-            bounds: Bounds { min: 1, max: 100_000, room: None, floor: 0 },
+            bounds: Bounds { min: 1, max: 100_000, room: None, share: None, floor: 0 },
             start_up: Duration::from_secs(3),
             sampled_at: now,
         };
@@ -123,6 +123,7 @@ impl World {
             latency: queue_time,
             cpu: used,
             memory: used,
+            prometheus: used,
         });
     }
 

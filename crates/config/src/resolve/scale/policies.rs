@@ -11,10 +11,6 @@ use crate::rule::list;
 use crate::schema::policies as written;
 use crate::tree::element;
 
-/// What no instance is asked for yet.
-const UNMEASURED: [written::Metric; 2] =
-    [written::Metric::CpuPercent, written::Metric::MemoryPercent];
-
 /// Resolves the policy `hpa` of the scale at this path.
 pub(super) fn hpa(
     path: &str,
@@ -32,9 +28,8 @@ pub(super) fn hpa(
         Some(written::HpaMetrics::One(one)) => vec![(at, one)],
     };
     let mut metrics = Vec::new();
-    for (at, one) in all {
+    for (_, one) in all {
         let (Some(metric), Some(target)) = (one.metric, one.target) else { continue };
-        measured(&format!("{at}.metric"), metric, report);
         metrics.push((self::metric(metric), target.permille()));
     }
     let usual = Hpa::as_in_kubernetes(Vec::new());
@@ -100,7 +95,6 @@ pub(super) fn step(
     let at = format!("{path}.step");
     // Without one, which is reported elsewhere, it does not matter.
     let metric = written.metric.unwrap_or(written::Metric::Concurrency);
-    measured(&format!("{at}.metric"), metric, report);
     let at = format!("{at}.steps");
     let all = match &written.steps {
         None => Vec::new(),
@@ -126,16 +120,6 @@ fn nothing(path: &str, policy: &str, hint: &str, report: &mut Report<'_>) -> Sca
 /// Each of several, with its path.
 fn each<'a, T>(path: &str, all: &'a [T]) -> Vec<(String, &'a T)> {
     all.iter().enumerate().map(|(index, one)| (element(path, index), one)).collect()
-}
-
-fn measured(path: &str, metric: written::Metric, report: &mut Report<'_>) {
-    if UNMEASURED.contains(&metric) {
-        report.problem(
-            &[path],
-            "Herder does not measure the use of processor and memory yet".to_owned(),
-            "write \"concurrency\", \"requests-per-s\" or \"queue-time-ms\"".to_owned(),
-        );
-    }
 }
 
 fn metric(written: written::Metric) -> ScaleMetric {
