@@ -26,26 +26,25 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 pub(crate) struct Choices {
     found: [Choice; CHOICES],
     count: usize,
+    /// The least cost of those of which something is known.
+    best: f32,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Choice {
     at: usize,
-    /// Microseconds; 0 as long as nothing is known.
-    estimate: f32,
-    surcharge: f32,
+    /// Microseconds, the surcharge included; as long as nothing is known, the surcharge below zero.
+    cost: f32,
     in_flight: f32,
     /// What of its weight counts now.
     weight: f32,
-    load: f32,
 }
 
-const NOBODY: Choice =
-    Choice { at: 0, estimate: 0.0, surcharge: 1.0, in_flight: 0.0, weight: 1.0, load: 0.0 };
+const NOBODY: Choice = Choice { at: 0, cost: 0.0, in_flight: 0.0, weight: 0.0 };
 
 impl Choices {
     pub(crate) fn none() -> Self {
-        Self { found: [NOBODY; CHOICES], count: 0 }
+        Self { found: [NOBODY; CHOICES], count: 0, best: f32::INFINITY }
     }
 
     /// Adds an endpoint, if it may take the request and there is room.
@@ -54,13 +53,19 @@ impl Choices {
             return;
         }
         let latency = endpoint.latency();
+        let surcharge = latency.surcharge(ask.now);
+        let cost = match latency.estimate_us(ask.now) {
+            Some(us) => us.max(FLOOR_US) * surcharge,
+            None => -surcharge,
+        };
+        if cost > 0.0 {
+            self.best = least_of(self.best, cost);
+        }
         self.found[self.count] = Choice {
             at,
-            estimate: latency.estimate_us(ask.now).map_or(0.0, |us| us.max(FLOOR_US)),
-            surcharge: latency.surcharge(ask.now),
+            cost,
             in_flight: endpoint.in_flight() as f32,
             weight: endpoint.weight as f32 * endpoint.share() as f32,
-            load: 0.0,
         };
         self.count += 1;
     }
@@ -74,18 +79,16 @@ impl Choices {
         ask: &Ask<'_>,
     ) -> Option<InFlight> {
         let found = &mut self.found[..self.count];
-        let least = weigh(found);
-        let equals = || found.iter().filter(|choice| choice.load <= least);
-        let mut only = equals();
-        let cheapest = match (only.next(), only.next()) {
-            (Some(one), None) => one,
-            _ => in_turn(equals, live.take_turn())?,
+        let cheapest = match weigh(found, self.best) {
+            0 => return None,
+            equals if equals.is_power_of_two() => equals.trailing_zeros() as usize,
+            equals => in_turn(found, equals, live.take_turn_loosely()),
         };
-        begin(&endpoints[cheapest.at], ask)
+        begin(&endpoints[found[cheapest].at], ask)
     }
 }
 
-/// Fills in the loads and returns the least.
+/// The choices with the least load, a bit for each.
 ///
 /// The load is `cost² · (in flight + 1) / weight`, with the cost of one request as a multiple of
 /// the least among those at hand, and as 1 within [`BAND`]. Squared, because one that is slow is
@@ -94,47 +97,56 @@ impl Choices {
 /// of which nothing is known costs as little as the best, so that it is tried; what it has in
 /// flight keeps it from being flooded. One that is idle and costs 1 has no load, whatever its
 /// weight: the turn looks at that.
-fn weigh(found: &mut [Choice]) -> f32 {
-    let mut best = f32::INFINITY;
-    for choice in found.iter().filter(|choice| choice.estimate > 0.0) {
-        best = best.min(choice.estimate * choice.surcharge);
-    }
+fn weigh(found: &mut [Choice], best: f32) -> u32 {
     let unknown = if best.is_finite() { best } else { FLOOR_US };
     let mut cheapest = f32::INFINITY;
     for choice in found.iter_mut() {
-        let estimate = if choice.estimate > 0.0 { choice.estimate } else { unknown };
-        choice.estimate = estimate * choice.surcharge;
-        cheapest = cheapest.min(choice.estimate);
+        choice.cost = if choice.cost > 0.0 { choice.cost } else { -choice.cost * unknown };
+        cheapest = least_of(cheapest, choice.cost);
     }
-    let mut least = f32::INFINITY;
-    for choice in found.iter_mut() {
-        let cost = choice.estimate / cheapest;
-        choice.load = match (cost <= BAND, choice.in_flight == 0.0) {
-            (true, true) => 0.0,
-            (true, false) => (choice.in_flight + 1.0) / choice.weight,
-            (false, _) => cost * cost * (choice.in_flight + 1.0) / choice.weight,
-        };
-        least = least.min(choice.load);
+    let unit = 1.0 / cheapest;
+    let (mut least, mut equals) = (f32::INFINITY, 0);
+    for (at, choice) in found.iter().enumerate() {
+        let cost = choice.cost * unit;
+        // Whether it is idle is as good as chance: no branch, which would be foretold wrong.
+        let factor = if cost <= BAND { least_of(choice.in_flight, 1.0) } else { cost * cost };
+        let load = factor * (choice.in_flight + 1.0) / choice.weight;
+        let others = if load < least { 0 } else { equals };
+        equals = others | u32::from(load <= least) << at;
+        least = least_of(least, load);
     }
-    least
+    equals
 }
 
-/// Whose turn it is: one after the other, or by weight.
-fn in_turn<'a, E>(equals: impl Fn() -> E, turn: u64) -> Option<&'a Choice>
-where
-    E: Iterator<Item = &'a Choice>,
-{
-    let first = equals().next()?;
-    if equals().all(|choice| choice.weight == first.weight) {
-        let nth = turn % equals().count() as u64;
-        return equals().nth(usize::try_from(nth).ok()?);
+/// One instruction, other than `f32::min`, which has a word to say about what is no number.
+fn least_of(a: f32, b: f32) -> f32 {
+    if b < a { b } else { a }
+}
+
+/// Whose turn it is among these: one after the other, or by weight.
+fn in_turn(found: &[Choice], equals: u32, turn: u64) -> usize {
+    let weight = |at: &usize| found[*at].weight;
+    let first = equals.trailing_zeros() as usize;
+    if bits(equals).all(|at| weight(&at) == weight(&first)) {
+        let nth = turn % u64::from(equals.count_ones());
+        return bits(equals).zip(0..).find(|(_, n)| *n == nth).map_or(first, |(at, _)| at);
     }
-    let mut left = part(turn) * equals().map(|choice| choice.weight).sum::<f32>();
-    let is_it = |choice: &&Choice| {
-        left -= choice.weight;
+    let mut left = part(turn) * bits(equals).map(|at| weight(&at)).sum::<f32>();
+    let is_it = |at: &usize| {
+        left -= weight(at);
         left < 0.0
     };
-    equals().find(is_it).or(Some(first))
+    bits(equals).find(is_it).unwrap_or(first)
+}
+
+/// The places of the bits that are set.
+fn bits(mut word: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let at = word.trailing_zeros() as usize;
+        let is_there = word != 0;
+        word &= word.wrapping_sub(1);
+        is_there.then_some(at)
+    })
 }
 
 /// Where a turn falls, from 0 to below 1: as even as it can be over any number of turns.

@@ -28,8 +28,9 @@ impl Select for LeastLatency {
             }
         } else {
             start = rng.usize(..count);
-            for n in 0..CHOICES {
-                let at = (start + drawn(n, count, rng)) % count;
+            for drawn in drawn(count, rng) {
+                let at = start + drawn;
+                let at = if at < count { at } else { at - count };
                 choices.consider(at, &self.endpoints[at], ask);
             }
         }
@@ -39,8 +40,14 @@ impl Select for LeastLatency {
     }
 }
 
-/// An index from the `n`th of [`CHOICES`] parts of as many: different for different `n`.
-fn drawn(n: usize, count: usize, rng: &mut fastrand::Rng) -> usize {
-    let (from, to) = (n * count / CHOICES, (n + 1) * count / CHOICES);
-    rng.usize(from..to)
+/// One index from each of [`CHOICES`] parts of as many: they differ.
+fn drawn(count: usize, rng: &mut fastrand::Rng) -> impl Iterator<Item = usize> {
+    let mut chance = u128::from(rng.u64(..)) << 64 | u128::from(rng.u64(..));
+    (0..CHOICES).map(move |n| {
+        let (from, to) = (n * count / CHOICES, (n + 1) * count / CHOICES);
+        // Sixteen bits are enough: where the parts begin is drawn as well, and evenly.
+        let part = ((chance & 0xffff) as usize * (to - from)) >> 16;
+        chance >>= 16;
+        from + part
+    })
 }

@@ -20,7 +20,7 @@ const PROBES_PER_PICK: usize = 3;
 /// With fewer usable probes least latency picks.
 const USABLE_MIN: usize = 2;
 /// A probe is forgotten after about a second, in units of 16 ms.
-const AGE_MAX: u64 = 63;
+const AGE_MAX: u16 = 63;
 /// Of so many hundredths of the probes, those with the most in flight, is said that they are hot.
 const HOT_OF_100: usize = 16;
 /// The most that four bits can count.
@@ -48,31 +48,33 @@ pub(crate) struct Prequal {
 /// What was seen of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Probe {
+    /// Its place in the pool, if it is there.
+    pub(crate) place: u16,
     /// Its index, below 65,535.
-    pub(crate) at: usize,
-    /// What it had in flight, by weight; below 65,536.
-    pub(crate) in_flight: u32,
+    pub(crate) at: u16,
+    /// What it had in flight, by weight.
+    pub(crate) in_flight: u16,
+    /// How often it was used.
+    uses: u8,
+    /// When, modulo 4096 units.
+    made: u16,
     /// What answers took, in microseconds; 0 when nothing is known.
     pub(crate) us: f32,
-    /// How often it was used.
-    uses: u64,
-    /// When, modulo 4096 units.
-    made: u64,
 }
 
 /// Looks at an endpoint. In one process the balancer sees every request itself, so that a look
 /// reads what is counted anyway. Where several Herders share instances, each counts but its own
 /// part: then this is the place where what the instance or the other Herders say comes in.
-fn look(at: usize, endpoint: &Endpoint, now: Time) -> Probe {
+fn look(at: u16, endpoint: &Endpoint, now: Time) -> Probe {
     let latency = endpoint.latency();
-    let in_flight = endpoint.in_flight().saturating_mul(one(endpoint));
+    let in_flight = fits(endpoint.in_flight().saturating_mul(one(endpoint)));
     let surcharge = latency.surcharge(now);
     let us = match latency.estimate_us(now) {
         Some(us) => us * surcharge,
         None if surcharge > BAND => f32::MAX,
         None => 0.0,
     };
-    Probe { at, in_flight: in_flight.min(u32::from(u16::MAX)), us, uses: 0, made: moment(now) }
+    Probe { place: 0, at, in_flight, us, uses: 0, made: moment(now) }
 }
 
 impl Prequal {
@@ -83,58 +85,91 @@ impl Prequal {
     }
 
     /// Makes new probes, each in place of the oldest.
-    fn refill(&self, ask: &Ask<'_>, rng: &mut fastrand::Rng) {
+    fn refill(&self, words: &mut [u64; PROBES], ask: &Ask<'_>, rng: &mut fastrand::Rng) {
         let endpoints = &self.fallback.endpoints;
+        let mut ages = ages(words, ask.now);
         for _ in 0..PROBES_PER_PICK {
-            let at = rng.usize(..endpoints.len().min(usize::from(u16::MAX)));
-            if may_take(&endpoints[at], ask) {
-                let oldest = self.pool.iter().max_by_key(|word| age(word, ask.now));
-                if let Some(place) = oldest {
-                    place.store(look(at, &endpoints[at], ask.now).pack(), Ordering::Relaxed);
-                }
+            let at = rng.u16(..fits_index(endpoints.len()));
+            if may_take(&endpoints[usize::from(at)], ask) {
+                let place = oldest(&ages);
+                let word = look(at, &endpoints[usize::from(at)], ask.now).pack();
+                ages[usize::from(place)] = place;
+                words[usize::from(place)] = word;
+                self.pool[usize::from(place)].store(word, Ordering::Relaxed);
             }
         }
     }
 
-    /// The probes that may be used, with their places.
-    fn usable(&self, ask: &Ask<'_>, found: &mut [(usize, Probe); PROBES]) -> usize {
-        let mut count = 0;
-        for (place, word) in self.pool.iter().enumerate() {
-            let Some(probe) = Probe::unpack(word.load(Ordering::Relaxed)) else { continue };
-            let endpoint = self.fallback.endpoints.get(probe.at);
-            if probe.age(ask.now) <= AGE_MAX && endpoint.is_some_and(|e| may_take(e, ask)) {
-                found[count] = (place, probe);
-                count += 1;
+    /// The best of the probes, and how much their hottest cold one has in flight. One whose
+    /// endpoint takes nothing any more is forgotten.
+    fn choose(&self, probes: &mut Probes, ask: &Ask<'_>) -> Option<(Probe, u16)> {
+        loop {
+            if probes.count < USABLE_MIN {
+                return None;
             }
+            let hot_above = hot_above(probes.all());
+            let nth = best(probes.all(), hot_above)?;
+            let probe = probes.found[nth];
+            if may_take(&self.fallback.endpoints[usize::from(probe.at)], ask) {
+                return Some((probe, hot_above));
+            }
+            probes.forget(nth);
         }
-        count
     }
 
     /// Counts a use, and takes the probe out after the last one.
-    fn used(&self, place: usize, probe: Probe) {
+    fn used(&self, probe: Probe) {
         let uses = probe.uses + 1;
-        let one = one(&self.fallback.endpoints[probe.at]);
-        let in_flight = (probe.in_flight + one).min(u32::from(u16::MAX));
-        let word = match uses < self.uses_max {
+        let one = one(&self.fallback.endpoints[usize::from(probe.at)]);
+        let in_flight = fits(u32::from(probe.in_flight).saturating_add(one));
+        let word = match u64::from(uses) < self.uses_max {
             true => Probe { uses, in_flight, ..probe }.pack(),
             false => 0,
         };
-        self.pool[place].store(word, Ordering::Relaxed);
+        self.pool[usize::from(probe.place)].store(word, Ordering::Relaxed);
     }
 
     /// Takes one out, in turn the oldest and the worst.
-    fn remove(&self, turn: u64, probes: &[(usize, Probe)], now: Time) {
+    fn remove(&self, turn: u64, probes: &[Probe], hot_above: u16, now: Time) {
         let removed = match turn % 2 {
-            0 => probes.iter().max_by_key(|(_, probe)| probe.age(now)),
-            _ => probes.iter().max_by(|(_, a), (_, b)| {
-                let is_hot = |probe: &Probe| probe.in_flight > hot_above(probes);
-                let key = |p: &Probe| if is_hot(p) { (1, p.in_flight as f32) } else { (0, p.us) };
-                key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal)
+            0 => probes.iter().max_by_key(|probe| probe.age(now)),
+            _ => probes.iter().max_by_key(|probe| match probe.in_flight > hot_above {
+                true => (true, u32::from(probe.in_flight)),
+                // Its bits are in the order of the numbers, as none is below zero.
+                false => (false, probe.us.to_bits()),
             }),
         };
-        if let Some((place, _)) = removed {
-            self.pool[*place].store(0, Ordering::Relaxed);
+        if let Some(probe) = removed {
+            self.pool[usize::from(probe.place)].store(0, Ordering::Relaxed);
         }
+    }
+}
+
+/// The probes that may be used.
+struct Probes {
+    found: [Probe; PROBES],
+    count: usize,
+}
+
+impl Probes {
+    fn of(words: &[u64; PROBES], now: Time) -> Self {
+        let mut probes = Self { found: [Probe::seen(0, 0, 0.0); PROBES], count: 0 };
+        for (place, &word) in (0..).zip(words) {
+            let probe = Probe { place, ..Probe::unpack(word) };
+            probes.found[probes.count] = probe;
+            // No branch: the next one takes its place.
+            probes.count += usize::from(word != 0 && probe.age(now) <= AGE_MAX);
+        }
+        probes
+    }
+
+    fn all(&self) -> &[Probe] {
+        &self.found[..self.count]
+    }
+
+    fn forget(&mut self, nth: usize) {
+        self.count -= 1;
+        self.found.swap(nth, self.count);
     }
 }
 
@@ -144,42 +179,52 @@ impl Select for Prequal {
         if endpoints.len() < ENDPOINTS_MIN {
             return self.fallback.pick(ask, rng);
         }
-        self.refill(ask, rng);
-        let mut found = [(0, Probe::seen(0, 0, 0.0)); PROBES];
-        let count = self.usable(ask, &mut found);
-        let probes = &found[..count];
-        let best = if count < USABLE_MIN { None } else { best(probes) };
-        let Some(&(place, probe)) = best else {
+        let mut words = [0; PROBES];
+        for (word, shared) in words.iter_mut().zip(&self.pool) {
+            *word = shared.load(Ordering::Relaxed);
+        }
+        self.refill(&mut words, ask, rng);
+        let mut probes = Probes::of(&words, ask.now);
+        let Some((probe, hot_above)) = self.choose(&mut probes, ask) else {
             return self.fallback.pick(ask, rng);
         };
-        self.remove(self.fallback.live.take_turn(), probes, ask.now);
-        self.used(place, probe);
-        begin(&endpoints[probe.at], ask).or_else(|| self.fallback.pick(ask, rng))
+        let turn = self.fallback.live.take_turn_loosely();
+        self.remove(turn, probes.all(), hot_above, ask.now);
+        self.used(probe);
+        let begun = begin(&endpoints[usize::from(probe.at)], ask);
+        begun.or_else(|| self.fallback.pick(ask, rng))
     }
 }
 
-/// The fastest of the cold ones; of nearly equal ones that with the least in flight.
-pub(crate) fn best(probes: &[(usize, Probe)]) -> Option<&(usize, Probe)> {
-    let limit = hot_above(probes);
-    let cold = || probes.iter().filter(|(_, probe)| probe.in_flight <= limit);
-    let known = cold().map(|(_, probe)| probe.us).filter(|&us| us > 0.0);
-    let fast = known.fold(f32::INFINITY, f32::min) * BAND;
-    cold().filter(|(_, probe)| probe.us <= fast).min_by_key(|(_, probe)| probe.in_flight)
+/// Which is the fastest of the cold ones; of nearly equal ones that with the least in flight.
+pub(crate) fn best(probes: &[Probe], hot_above: u16) -> Option<usize> {
+    let mut fast = f32::INFINITY;
+    for probe in probes {
+        let is_known = probe.in_flight <= hot_above && probe.us > 0.0;
+        let us = if is_known { probe.us } else { f32::INFINITY };
+        fast = if us < fast { us } else { fast };
+    }
+    fast *= BAND;
+    let mut best = None;
+    for (nth, probe) in probes.iter().enumerate() {
+        let is_good = probe.in_flight <= hot_above && probe.us <= fast;
+        if is_good && best.is_none_or(|(least, _)| probe.in_flight < least) {
+            best = Some((probe.in_flight, nth));
+        }
+    }
+    best.map(|(_, nth)| nth)
 }
 
 /// What the hottest of those that are cold has in flight.
-fn hot_above(probes: &[(usize, Probe)]) -> u32 {
-    let hot = probes.len() * HOT_OF_100 / 100;
+pub(crate) fn hot_above(probes: &[Probe]) -> u16 {
     let mut most = [0; PROBES * HOT_OF_100 / 100 + 1];
-    for (_, probe) in probes {
+    for probe in probes {
         let mut rising = probe.in_flight;
-        for place in &mut most[..=hot] {
-            if rising > *place {
-                std::mem::swap(&mut rising, place);
-            }
+        for place in &mut most {
+            (*place, rising) = (rising.max(*place), rising.min(*place));
         }
     }
-    most[hot]
+    most[probes.len() * HOT_OF_100 / 100]
 }
 
 /// The paper's reuse of a probe, `max(1, (1 + δ) / ((1 - m / n) · made - removed))` with `δ` 1, for
@@ -192,47 +237,85 @@ pub(crate) fn uses_max(endpoints: usize) -> u64 {
 
 /// What one request in flight counts.
 fn one(endpoint: &Endpoint) -> u32 {
-    let weight = u64::from(endpoint.weight) * u64::from(endpoint.share());
+    let share = endpoint.share();
+    if endpoint.weight == 1 && share == SHARE_FULL {
+        return ONE;
+    }
+    let weight = u64::from(endpoint.weight) * u64::from(share);
     let one = u64::from(ONE * SHARE_FULL).div_ceil(weight.max(1));
     u32::try_from(one).unwrap_or(u32::MAX)
 }
 
-/// The oldest is what is not there.
-fn age(word: &AtomicU64, now: Time) -> u64 {
-    Probe::unpack(word.load(Ordering::Relaxed)).map_or(u64::MAX, |probe| probe.age(now))
+fn fits(in_flight: u32) -> u16 {
+    u16::try_from(in_flight).unwrap_or(u16::MAX)
 }
 
-fn moment(now: Time) -> u64 {
-    (now.as_ms() >> 4) & 0xfff
+/// The bound of what is probed in a pool of so many.
+fn fits_index(endpoints: usize) -> u16 {
+    u16::try_from(endpoints).unwrap_or(u16::MAX)
+}
+
+/// The ages of the probes, each above its place; what is not there is older than all.
+fn ages(words: &[u64; PROBES], now: Time) -> [u16; PROBES] {
+    let now = moment(now);
+    let mut ages = [0; PROBES];
+    for (place, (age, &word)) in (0_u16..).zip(ages.iter_mut().zip(words)) {
+        let made = made(word);
+        let empty = if word == 0 { u16::MAX } else { 0 };
+        *age = (now.wrapping_sub(made) << 4) | empty & 0xfff0 | place;
+    }
+    ages
+}
+
+/// The place of the oldest.
+fn oldest(ages: &[u16; PROBES]) -> u16 {
+    let mut oldest = 0;
+    for &age in ages {
+        oldest = age.max(oldest);
+    }
+    oldest & 0xf
+}
+
+/// After so many units the count of them begins again.
+const MADE: u16 = 0xfff;
+
+/// When a probe was made.
+fn made(word: u64) -> u16 {
+    (word & 0xfff) as u16
+}
+
+fn moment(now: Time) -> u16 {
+    made(now.as_ms() >> 4)
 }
 
 impl Probe {
-    pub(crate) fn seen(at: usize, in_flight: u32, us: f32) -> Self {
-        Self { at, in_flight, us, uses: 0, made: 0 }
+    pub(crate) fn seen(at: u16, in_flight: u16, us: f32) -> Self {
+        Self { place: 0, at, in_flight, us, uses: 0, made: 0 }
     }
 
-    fn age(&self, now: Time) -> u64 {
-        moment(now).wrapping_sub(self.made) & 0xfff
+    fn age(&self, now: Time) -> u16 {
+        moment(now).wrapping_sub(self.made) & MADE
     }
 
     /// Index and one, in flight, the upper half of the latency, uses, and when.
     fn pack(self) -> u64 {
-        (self.at as u64 + 1) << 48
+        (u64::from(self.at) + 1) << 48
             | u64::from(self.in_flight) << 32
             | u64::from(self.us.to_bits() >> 16) << 16
-            | self.uses << 12
-            | self.made
+            | u64::from(self.uses) << 12
+            | u64::from(self.made)
     }
 
-    fn unpack(word: u64) -> Option<Self> {
-        let at = usize::try_from(word >> 48).ok()?.checked_sub(1)?;
-        let [_, _, in_flight @ .., high, low, _, _] = word.to_be_bytes();
-        Some(Self {
-            at,
-            in_flight: u32::from(u16::from_be_bytes(in_flight)),
+    /// Nobody's, if the word is 0.
+    fn unpack(word: u64) -> Self {
+        let [a, b, c, d, high, low, ..] = word.to_be_bytes();
+        Self {
+            place: 0,
+            at: u16::from_be_bytes([a, b]).wrapping_sub(1),
+            in_flight: u16::from_be_bytes([c, d]),
             us: f32::from_be_bytes([high, low, 0, 0]),
-            uses: word >> 12 & 0xf,
-            made: word & 0xfff,
-        })
+            uses: (word >> 12 & USES_MAX) as u8,
+            made: made(word),
+        }
     }
 }

@@ -17,37 +17,46 @@ pub const UNLIMITED: u32 = CLOSED - 1;
 
 /// Where an instance is reached. One exists per instance, for the whole life of the instance, and
 /// every table that contains the instance holds the same one: counters survive every rebuild.
+///
+/// What a pick reads of each endpoint, and what every request writes, comes first and fills one
+/// line of the cache: a worker that looks at an endpoint, of which others change the count all the
+/// time, has to get that line anyway, and needs no other one.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Endpoint {
-    /// Whose endpoint this is.
-    pub id: InstanceId,
-    /// Distinguishes endpoints within this process cheaply: unique and never given twice.
-    pub key: u64,
-    /// The address that the data plane connects to.
-    pub addr: SocketAddr,
-    /// The share of requests relative to the others of its pool; at least 1.
-    pub weight: u32,
-    /// What it is known by beyond the life of a table.
-    identity: Identity,
     /// Requests in flight; the top bit is `CLOSED`. Both in one word, so that closing and
     /// beginning cannot miss each other.
     load: AtomicU32,
     /// Requests that may be in flight at once.
     limit: AtomicU32,
+    latency: Latency,
+    /// The share of requests relative to the others of its pool; at least 1.
+    pub weight: u32,
     /// See [`Endpoint::share`].
     share: AtomicU32,
-    latency: Latency,
-    /// What they took, while its limit is to follow that.
-    samples: Box<Samples>,
-    is_sampled: AtomicBool,
-    /// See [`Endpoint::rests_until`]; in milliseconds.
-    rests_until: AtomicU64,
+    /// Distinguishes endpoints within this process cheaply: unique and never given twice.
+    pub key: u64,
     requests: AtomicU64,
-    failures: AtomicU64,
-    streaks: Streaks,
     /// What the endpoints of its service have in common.
     live: Arc<Live>,
+    /// Whether [`Endpoint::samples`] are wanted.
+    is_sampled: AtomicBool,
+    /// Whose endpoint this is.
+    pub id: InstanceId,
+    /// The address that the data plane connects to.
+    pub addr: SocketAddr,
+    /// What it is known by beyond the life of a table.
+    identity: Identity,
+    streaks: Streaks,
+    failures: AtomicU64,
+    /// See [`Endpoint::rests_until`]; in milliseconds.
+    rests_until: AtomicU64,
+    /// What they took, while its limit is to follow that.
+    samples: Box<Samples>,
 }
+
+/// As the doc of the type says.
+const _: () = assert!(std::mem::offset_of!(Endpoint, is_sampled) < 64);
 
 /// What tells an endpoint from the others of its service, for Herder and for its kin in front of
 /// the same instances.

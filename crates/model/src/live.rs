@@ -14,7 +14,7 @@ use crate::UNLIMITED;
 #[derive(Debug)]
 pub struct Live {
     /// Counts picks: whose turn it is.
-    turn: AtomicU64,
+    turn: Apart<AtomicU64>,
     /// Attempts after the first that are under way.
     retrying: AtomicU32,
     /// What retries have cost so far.
@@ -34,12 +34,18 @@ pub struct Live {
     /// Requests that wanted an endpoint and did not get one.
     turned_away: AtomicU64,
     /// Requests in flight at all endpoints, while there is a limit.
-    in_flight: AtomicU32,
+    in_flight: Apart<AtomicU32>,
     /// See [`Live::set_limit`].
     limit: AtomicU32,
     /// Made by the first that waits; looked at only while somebody waits.
     line: Mutex<Option<Arc<dyn Line>>>,
 }
+
+/// On lines of the cache of its own (two, as processors fetch them in pairs): every request writes
+/// it, and what lies beside it is read by every request and hardly ever written.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Apart<T>(T);
 
 /// Where the data plane keeps those who wait. It is told when there may be a place for one.
 pub trait Line: Any + fmt::Debug + Send + Sync {
@@ -57,7 +63,7 @@ pub trait Line: Any + fmt::Debug + Send + Sync {
 impl Default for Live {
     fn default() -> Self {
         Self {
-            turn: AtomicU64::default(),
+            turn: Apart::default(),
             retrying: AtomicU32::default(),
             spent: AtomicU64::default(),
             hedged: AtomicU64::default(),
@@ -68,7 +74,7 @@ impl Default for Live {
             waiting: AtomicU32::default(),
             in_line: AtomicU32::default(),
             turned_away: AtomicU64::default(),
-            in_flight: AtomicU32::default(),
+            in_flight: Apart::default(),
             limit: AtomicU32::new(UNLIMITED),
             line: Mutex::default(),
         }
@@ -78,7 +84,15 @@ impl Default for Live {
 impl Live {
     /// Takes the next turn.
     pub fn take_turn(&self) -> u64 {
-        self.turn.fetch_add(1, Ordering::Relaxed)
+        self.turn.0.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The same for who needs no exact order: two workers that take one in the same moment may get
+    /// the same, and neither waits for the other.
+    pub fn take_turn_loosely(&self) -> u64 {
+        let turn = self.turn.0.load(Ordering::Relaxed);
+        self.turn.0.store(turn.wrapping_add(1), Ordering::Relaxed);
+        turn
     }
 
     /// Attempts after the first that are under way, over all workers.
@@ -157,7 +171,7 @@ impl Live {
     pub fn room(&self) -> u32 {
         match self.limit.load(Ordering::SeqCst) {
             UNLIMITED => UNLIMITED,
-            limit => limit.saturating_sub(self.in_flight.load(Ordering::SeqCst)),
+            limit => limit.saturating_sub(self.in_flight.0.load(Ordering::SeqCst)),
         }
     }
 
@@ -194,7 +208,7 @@ impl Live {
             return Entered::Free;
         }
         let one_more = |in_flight| (in_flight < limit).then_some(in_flight + 1);
-        match self.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more) {
+        match self.in_flight.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more) {
             Ok(_) => Entered::Counted,
             Err(_) => Entered::Full,
         }
@@ -202,7 +216,7 @@ impl Live {
 
     /// Gives a place back that was counted. [`Live::freed`] has to follow.
     pub(crate) fn leave(&self) {
-        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.in_flight.0.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Tells the line that there may be a place, if anybody waits: all that a request costs while

@@ -99,13 +99,18 @@ fn least_latency_is_the_best_or_nearly_so_whatever_is_the_matter() {
         Scenario::ALL.into_iter().flat_map(|scenario| [(scenario, 3), (scenario, 20)])
     {
         let (length, ejects) = (Duration::from_secs(15), Ejects::Nobody);
+        // Of two, because the highest percentiles of one short experiment are moved by chance.
         let run = |algorithm| {
-            let report =
-                Experiment { algorithm, scenario, instances, ejects, length, seed: 11 }.run();
-            (report.p99.unwrap().as_secs_f64(), report)
+            let reports = [11, 12].map(|seed| {
+                Experiment { algorithm, scenario, instances, ejects, length, seed }.run()
+            });
+            let p99_s = |report: &Report| report.p99.unwrap().as_secs_f64();
+            (reports.iter().map(p99_s).sum::<f64>() / 2.0, reports)
         };
-        let (p99_s, report) = run(Algorithm::LeastLatency);
-        assert!(report.least > 0.5, "{scenario:?}, {instances}: {report:?}");
+        let (p99_s, reports) = run(Algorithm::LeastLatency);
+        for report in reports {
+            assert!(report.least > 0.5, "{scenario:?}, {instances}: {report:?}");
+        }
         for other in Algorithm::ALL.into_iter().filter(|other| !hashes(*other)) {
             let (other_s, _) = run(other);
             assert!(

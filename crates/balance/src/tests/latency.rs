@@ -134,10 +134,10 @@ fn two_by_chance_are_different_ones() {
 
 #[test]
 fn hot_or_cold_takes_the_fastest_that_is_not_busy() {
-    let check = |probes: &[(u32, f32)], expected: usize| {
-        let probe = |(at, &(in_flight, us))| (at, Probe::seen(at, in_flight, us));
-        let probes: Vec<_> = probes.iter().enumerate().map(probe).collect();
-        assert_eq!(prequal::best(&probes).unwrap().0, expected);
+    let check = |probes: &[(u16, f32)], expected: usize| {
+        let probe = |&(in_flight, us)| Probe::seen(0, in_flight, us);
+        let probes: Vec<_> = probes.iter().map(probe).collect();
+        assert_eq!(prequal::best(&probes, prequal::hot_above(&probes)), Some(expected));
     };
     check(&[(0, 900.0), (0, 100.0), (0, 300.0)], 1);
     // Nearly as fast, and less busy.
