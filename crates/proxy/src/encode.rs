@@ -13,6 +13,7 @@ use http1::{
     is_in_range, write_chunk_start,
 };
 use model::{Coding, Compression};
+use telemetry::Shard;
 
 use crate::buffer::Buffer;
 use crate::client::Client;
@@ -39,6 +40,9 @@ pub(crate) struct Encoding {
     /// Whether the encoder may hold content that it has not given out.
     is_holding: bool,
     is_ended: bool,
+    /// Bytes of content taken and given out that nobody has counted yet.
+    plain_bytes: u64,
+    coded_bytes: u64,
 }
 
 /// What the encoder is to do besides taking content.
@@ -98,7 +102,15 @@ impl Encoding {
             trailers: Vec::new(),
             is_holding: false,
             is_ended: false,
+            plain_bytes: 0,
+            coded_bytes: 0,
         }
+    }
+
+    /// Counts what was moved since the last call, so that a long stream shows while it runs.
+    pub(crate) fn count(&mut self, shard: &Shard) {
+        shard
+            .compress(std::mem::take(&mut self.plain_bytes), std::mem::take(&mut self.coded_bytes));
     }
 
     /// Moves as much as can be moved now, behind what is in `down.out`. Ready when the body is over
@@ -174,6 +186,7 @@ impl Encoding {
                 self.coder.encode(content, space).map_err(|error| give_up(&error))?;
             content = &content[taken..];
             self.filled += given;
+            self.plain_bytes += taken as u64;
             self.emit_if_full(out);
         }
         Ok(())
@@ -217,6 +230,7 @@ impl Encoding {
     fn emit(&mut self, out: &mut Vec<u8>) {
         if self.filled > 0 {
             write_chunk_start(out, self.filled);
+            self.coded_bytes += self.filled as u64;
             out.extend_from_slice(&self.piece[..self.filled]);
             out.extend_from_slice(b"\r\n");
             self.filled = 0;

@@ -210,7 +210,11 @@ impl<C: Stream> Exchange<'_, C> {
         let Link { input, stream, .. } = &mut *self.link;
         let moved = match &mut self.encoding {
             None => self.down.poll(cx, input, stream, self.client),
-            Some(encoding) => encoding.poll(cx, self.down, input, stream, self.client),
+            Some(encoding) => {
+                let moved = encoding.poll(cx, self.down, input, stream, self.client);
+                encoding.count(self.attempt.shard());
+                moved
+            }
         };
         match moved {
             Poll::Pending => Poll::Pending,

@@ -138,7 +138,8 @@ impl Attempt<'_> {
         }
     }
 
-    fn shard(&self) -> &Shard {
+    /// What is counted for the service by this worker.
+    pub(crate) fn shard(&self) -> &Shard {
         self.place.series().worker(self.worker.number)
     }
 

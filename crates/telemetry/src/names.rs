@@ -72,6 +72,10 @@ metrics! {
         "Bytes of request heads and bodies received from clients.";
     SENT: Counter "herder_sent_bytes_total" ["service"],
         "Bytes of response heads and bodies sent to clients.";
+    COMPRESSION_INPUT: Counter "herder_compression_input_bytes_total" ["service"],
+        "Bytes of response bodies that were compressed, as instances sent them.";
+    COMPRESSION_OUTPUT: Counter "herder_compression_output_bytes_total" ["service"],
+        "The same bytes as clients got them.";
     ERRORS: Counter "herder_errors_total" ["service", "error"],
         "Errors that Herder answered, or that ended a connection, by label.";
     RETRIES: Counter "herder_retries_total" ["service", "reason"],

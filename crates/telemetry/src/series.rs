@@ -125,6 +125,8 @@ impl ServiceSeries {
             (&names::WAIT_DURATION, timings(|shard| &shard.waits)),
             (&names::RECEIVED, count(|shard| shard.bytes_in.get())),
             (&names::SENT, count(|shard| shard.bytes_out.get())),
+            (&names::COMPRESSION_INPUT, count(|shard| shard.plain_bytes.get())),
+            (&names::COMPRESSION_OUTPUT, count(|shard| shard.coded_bytes.get())),
             (&names::HEDGES, count(|shard| shard.hedges.get())),
             (&names::HEDGES_WON, count(|shard| shard.hedges_won.get())),
             (&names::RETRIES_DENIED, count(|shard| shard.retries_denied.get())),

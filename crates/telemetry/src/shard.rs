@@ -66,6 +66,8 @@ pub struct Shard {
     pub(crate) waiting: Gauge,
     pub(crate) bytes_in: Counter,
     pub(crate) bytes_out: Counter,
+    pub(crate) plain_bytes: Counter,
+    pub(crate) coded_bytes: Counter,
     pub(crate) statuses: [Counter; STATUS_LABELS.len()],
     pub(crate) retries: [Counter; RETRY_LABELS.len()],
     pub(crate) retries_denied: Counter,
@@ -91,6 +93,8 @@ impl Shard {
             waiting: Gauge::default(),
             bytes_in: Counter::new(),
             bytes_out: Counter::new(),
+            plain_bytes: Counter::new(),
+            coded_bytes: Counter::new(),
             statuses: Default::default(),
             retries: Default::default(),
             retries_denied: Counter::new(),
@@ -120,6 +124,12 @@ impl Shard {
     /// of the registry; one that points nowhere counts as `other`.
     pub fn error(&self, label_index: usize) {
         self.errors.add(label_index);
+    }
+
+    /// A part of a response body was compressed: bytes before and after.
+    pub fn compress(&self, plain_bytes: u64, coded_bytes: u64) {
+        self.plain_bytes.add(plain_bytes);
+        self.coded_bytes.add(coded_bytes);
     }
 
     /// A request was sent again, to another endpoint.

@@ -48,6 +48,7 @@ async fn every_coding_in_every_framing_comes_through_and_connections_are_kept() 
     .await;
     let plane = compressing().serving([origin.addr()]);
     let mut client = plane.client().await;
+    let mut compressed = 0;
     for coding in ["gzip", "br", "zstd"] {
         for path in ["/length", "/chunked"] {
             let head = format!("GET {path} HTTP/1.1\r\nHost: h\r\nAccept-Encoding: {coding}\r\n");
@@ -60,8 +61,12 @@ async fn every_coding_in_every_framing_comes_through_and_connections_are_kept() 
             assert_eq!(fields.get("content-length"), None);
             assert!(response.body.len() < body.len() / 2, "{}", response.body.len());
             assert!(decode(coding, &response.body) == (body.clone(), true), "{coding} {path}");
+            compressed += response.body.len();
         }
     }
+    let series = |name: &str| format!(r#"herder_compression_{name}_bytes_total{{service="shop"}}"#);
+    plane.metric_becomes(&series("input"), 6.0 * 300_000.0).await;
+    plane.metric_becomes(&series("output"), compressed as f64).await;
     assert_eq!(origin.connections(), 1);
 }
 
