@@ -3,7 +3,7 @@
 
 mod check;
 mod exit;
-mod explain;
+pub(crate) mod explain;
 mod foreground;
 mod history;
 mod journal;

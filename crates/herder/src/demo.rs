@@ -3,12 +3,14 @@
 
 mod load;
 mod screen;
+mod tide;
 
+use std::fs::{self, DirBuilder};
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config::RunArgs;
 use control::{Colour, Order, Sink};
 use model::{InstanceId, ServiceName};
 use tokio::time::Instant;
@@ -35,6 +37,9 @@ const TIMEOUT_STEP: Duration = Duration::from_secs(60);
 const RATE: u32 = 1000;
 const CONNECTIONS: u32 = 16;
 
+/// Instances without a load worth mentioning.
+const INSTANCES: u32 = 3;
+
 /// Requests that show whose turn it is.
 const TURNS: usize = 9;
 
@@ -43,8 +48,8 @@ const SERVICE: &str = "shop";
 
 /// How often the story pauses under load, and how many seconds its steps take together, about:
 /// only for the length of the bar.
-const PAUSES: u32 = 5;
-const STEPS_SECONDS: u64 = 3;
+const PAUSES: u32 = 4;
+const STEPS_SECONDS: u64 = 8;
 
 /// The width of the longest bar of the summary.
 const BAR_COLUMNS: u64 = 30;
@@ -63,9 +68,13 @@ struct Stage {
     service: ServiceName,
     addr: SocketAddr,
     screen: Screen,
+    /// The number of instances that was said last.
+    said: u32,
     /// Between the end of one step and the beginning of the next.
     pause: Duration,
     load: Option<Load>,
+    /// What became of the loads that are over.
+    ebbed: Tally,
 }
 
 /// Tells the story, ends the herd, and fails when a request failed.
@@ -73,7 +82,7 @@ pub(crate) fn main(demo: &Demo) -> Result<(), Failure> {
     let pause = if demo.fast { Duration::from_secs(2) } else { Duration::from_secs(10) };
     let dir = std::env::temp_dir().join(format!("herder-demo-{}", std::process::id()));
     let socket = dir.join("herder.sock");
-    let options = options(socket.clone());
+    let options = options(&dir, socket.clone())?;
     let told = crate::cli::block_on(async {
         let mut running = run::start(options).await?;
         let addr = running.addresses().first().copied();
@@ -82,8 +91,10 @@ pub(crate) fn main(demo: &Demo) -> Result<(), Failure> {
             service: SERVICE.parse().expect("the name is a service name"),
             addr: addr.expect("`herder run` has one listener"),
             screen: Screen::new(),
+            said: INSTANCES,
             pause,
             load: None,
+            ebbed: Tally::default(),
         };
         let told = tokio::select! {
             told = story(stage, &socket) => told,
@@ -95,35 +106,49 @@ pub(crate) fn main(demo: &Demo) -> Result<(), Failure> {
         running.shutdown().await?;
         told
     });
-    std::fs::remove_dir(&dir)
+    fs::remove_dir_all(&dir)
         .map_err(|error| Failure::new(format!("could not remove {}: {error}", dir.display())))?;
     told
 }
 
-/// What `herder run --name shop --min 3 --max 8 --health /healthz --balance round-robin -- herder
-/// __shop` would be.
-fn options(socket: PathBuf) -> run::Options {
+/// The file that the demo runs. A part of the processor is all that an instance asks for, so how
+/// many requests it serves at once is said, and it is quicker to stop instances than one would be
+/// in earnest.
+fn herder_toml() -> String {
     // This very program, even when its file was replaced meanwhile.
-    let argv = vec!["/proc/self/exe".to_owned(), crate::shop::SUBCOMMAND.to_owned()];
-    let args = RunArgs {
-        name: Some(SERVICE.to_owned()),
-        bind: Some("127.0.0.1:0".to_owned()),
-        min: Some(3),
-        max: Some(8),
-        health: Some("/healthz".to_owned()),
-        // In turn, so that it can be seen who answers next.
-        balance: Some("round-robin".to_owned()),
-        argv,
-        ..RunArgs::default()
-    };
-    run::Options {
-        input: Input::Command(Box::new(args)),
+    let run = format!("run = [\"/proc/self/exe\", {:?}]", crate::shop::SUBCOMMAND);
+    format!(
+        r#"[listener.web]
+bind = "127.0.0.1:0"
+
+[service.{SERVICE}]
+{run}
+health = "/healthz"
+balance = "round-robin"
+limits.in_flight_max = 10
+
+[service.{SERVICE}.scale]
+min = {INSTANCES}
+max = 8
+target = {{ down_window = "2s", down_half_life = "500ms" }}
+"#
+    )
+}
+
+/// Writes the file, and what `herder serve` makes of it.
+fn options(dir: &Path, socket: PathBuf) -> Result<run::Options, Failure> {
+    let file = dir.join("herder.toml");
+    let failed = |error| Failure::new(format!("could not write {}: {error}", file.display()));
+    let made = DirBuilder::new().mode(0o700).create(dir);
+    made.and_then(|()| fs::write(&file, herder_toml())).map_err(failed)?;
+    Ok(run::Options {
+        input: Input::File(file),
         socket: Some(socket),
         admin: Some(AdminBind::Off),
         output: Sink::new(std::io::sink(), Colour::Off),
         log: Log::Silent,
         hopeless: Hopeless::GiveUp,
-    }
+    })
 }
 
 async fn story(mut stage: Stage, socket: &Path) -> Result<(), Failure> {
@@ -135,9 +160,7 @@ async fn story(mut stage: Stage, socket: &Path) -> Result<(), Failure> {
     stage.pass(stage.pause).await?;
     stage.restart().await?;
     stage.pass(stage.pause).await?;
-    stage.scale(6).await?;
-    stage.pass(stage.pause).await?;
-    stage.scale(3).await?;
+    stage.tide().await?;
     stage.pass(stage.pause).await?;
     stage.end_load()
 }
@@ -231,18 +254,10 @@ impl Stage {
         self.screen.say(&text)
     }
 
-    async fn scale(&mut self, count: u32) -> Result<(), Failure> {
-        self.heading(&format!("herder scale shop {count}"))?;
-        let begun = Instant::now();
-        self.order(Order::Scale { service: self.service.clone(), count }).await?;
-        self.until("the instances are as many as ordered", settled).await?;
-        let after = begun.elapsed().as_secs_f32();
-        self.screen.say(&format!("   {count} instances after {after:.1} s"))
-    }
-
     fn end_load(&mut self) -> Result<(), Failure> {
         let Some(load) = self.load.take() else { return Ok(()) };
-        let tally = load.finish();
+        let mut tally = load.finish();
+        tally.add(&std::mem::take(&mut self.ebbed));
         self.screen.load_ends();
         self.heading("What became of the requests")?;
         for line in shares(&tally) {
@@ -303,10 +318,11 @@ impl Stage {
 
     async fn look(&mut self) -> Result<(), Failure> {
         tokio::time::sleep(LOOK_INTERVAL).await;
-        match &self.load {
-            Some(load) => self.screen.load_goes_on(&load.tally()),
-            None => Ok(()),
-        }
+        self.say_changes().await?;
+        let Some(load) = &self.load else { return Ok(()) };
+        let mut tally = load.tally();
+        tally.add(&self.ebbed);
+        self.screen.load_goes_on(&tally)
     }
 
     async fn service(&self) -> Result<Service, Failure> {

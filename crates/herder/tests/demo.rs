@@ -26,8 +26,11 @@ async fn the_story_ends_well_and_leaves_nothing() {
         "kill -9 ",
         " took its place after ",
         "herder restart shop: each instance is replaced, starting the new one first",
-        "6 instances after ",
-        "3 instances after ",
+        "The load rises: nobody orders anything from here on",
+        " in flight at 7.00 each: ",
+        "herder explain shop",
+        "One more as soon as ",
+        "   3 instances: ",
         "What became of the requests",
     ] {
         assert!(text.contains(part), "{part:?} is missing:\n{text}");

@@ -133,7 +133,8 @@ fn of_service(service: &Service, entries: &[&JournalEntry], paint: Paint) -> Str
     text
 }
 
-fn of_scaling(service: &Service, scaling: &Scaling, paint: Paint) -> String {
+/// What the autoscaler sees, what limits it, and what would change the number.
+pub(crate) fn of_scaling(service: &Service, scaling: &Scaling, paint: Paint) -> String {
     let mut text = format!("\npolicy {}", scaling.policy);
     if scaling.mode == "recommend" {
         text.push_str(", which only recommends");

@@ -63,6 +63,18 @@ impl Tally {
         self.failed.values().sum()
     }
 
+    /// Adds what became of others.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        for (all, more) in
+            [(&mut self.answered, &other.answered), (&mut self.failed, &other.failed)]
+        {
+            for (name, count) in more {
+                *all.entry(name.clone()).or_default() += count;
+            }
+        }
+    }
+
     fn count(&mut self, outcome: Result<String, String>) {
         self.sent += 1;
         match outcome {

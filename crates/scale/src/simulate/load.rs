@@ -48,6 +48,15 @@ pub enum Trouble {
         /// Requests per second, of all instances together.
         per_s: f64,
     },
+    /// What instances call makes them wait, each for itself: more of them answer more.
+    SlowCalls {
+        /// The first second of it.
+        from_s: usize,
+        /// The first second after it.
+        until_s: usize,
+        /// The part of a request's time in which it is worked on.
+        worked: f64,
+    },
     /// A part of the ready instances dies, with what they were at.
     Crash {
         /// When.

@@ -42,6 +42,15 @@ pub(super) struct Count {
     pub(super) awaited: u64,
 }
 
+/// What instances call, in one second.
+#[derive(Clone, Copy)]
+struct Calls {
+    /// Requests per second that it finishes for all of them together; none: as many as they ask.
+    per_s: Option<f64>,
+    /// The part of a request's time in which it is not waited for.
+    worked: f64,
+}
+
 pub(super) struct Plant {
     waits: Waits,
     start_up: f64,
@@ -103,13 +112,18 @@ impl Plant {
         self.instances.became_ready = 0;
         self.took.clear();
         let second = load.second(at_s);
-        let mut called_per_s = None;
+        let mut calls = Calls { per_s: None, worked: 1.0 };
         for trouble in &load.troubles {
             match *trouble {
                 Trouble::Brownout { from_s, until_s, per_s }
                     if (from_s..until_s).contains(&at_s) =>
                 {
-                    called_per_s = Some(per_s);
+                    calls.per_s = Some(per_s);
+                }
+                Trouble::SlowCalls { from_s, until_s, worked }
+                    if (from_s..until_s).contains(&at_s) =>
+                {
+                    calls.worked = worked;
                 }
                 Trouble::Crash { at_s: when, percent } if when == at_s => {
                     let lost = self.instances.crash(percent);
@@ -121,7 +135,7 @@ impl Plant {
         }
         let come = self.come(load.arrivals, second.arrivals);
         for come in come {
-            self.step(come, second.service_s * STEPS_PER_S as f64, called_per_s);
+            self.step(come, second.service_s * STEPS_PER_S as f64, calls);
         }
         if !self.queue.is_empty() || self.count.bad > 0 {
             self.count.awaited = u64::from(self.instances.became_ready);
@@ -142,11 +156,11 @@ impl Plant {
         come
     }
 
-    fn step(&mut self, come: u32, service: f64, called_per_s: Option<f64>) {
+    fn step(&mut self, come: u32, service: f64, calls: Calls) {
         self.now += 1;
         let lost = self.instances.step(self.now);
         self.lose(lost);
-        self.finish(service, called_per_s);
+        self.finish(service, calls);
         self.expire();
         for _ in 0..come {
             match self.queue.len() < QUEUE_MAX {
@@ -154,13 +168,13 @@ impl Plant {
                 false => self.lose(1),
             }
         }
-        self.dispatch(service, called_per_s);
+        self.dispatch(service, calls);
         self.queued += self.queue.len() as u64;
         self.in_flight += self.instances.all().map(|it| u64::from(it.in_flight())).sum::<u64>();
     }
 
     /// Whoever is done goes, and the next one inside the instance is begun with.
-    fn finish(&mut self, service: f64, called_per_s: Option<f64>) {
+    fn finish(&mut self, service: f64, calls: Calls) {
         let mut done = std::mem::take(&mut self.wheel[place(self.now)]);
         for work in done.drain(..) {
             let Some(instance) = self.instances.at(work.at) else { continue };
@@ -172,7 +186,7 @@ impl Plant {
             self.count.completions += 1;
             self.took.push(self.now - work.came);
             if let Some(came) = next {
-                self.begin(work.at, came, service, called_per_s);
+                self.begin(work.at, came, service, calls);
             }
         }
         self.wheel[place(self.now)] = done;
@@ -190,7 +204,7 @@ impl Plant {
 
     /// Gives those that wait in front to instances: the oldest, or the newest when it is certain
     /// that the oldest are only waiting to give up.
-    fn dispatch(&mut self, service: f64, called_per_s: Option<f64>) {
+    fn dispatch(&mut self, service: f64, calls: Calls) {
         let below = match self.waits {
             Waits::InFront => PARALLEL,
             Waits::Inside => u32::MAX,
@@ -205,21 +219,21 @@ impl Plant {
             };
             let (Some(came), Some(instance)) = (came, self.instances.at(at)) else { return };
             match instance.busy < PARALLEL {
-                true => self.begin(at, came, service, called_per_s),
+                true => self.begin(at, came, service, calls),
                 false => instance.waiting.push_back(came),
             }
         }
     }
 
-    fn begin(&mut self, at: usize, came: Step, service: f64, called_per_s: Option<f64>) {
+    fn begin(&mut self, at: usize, came: Step, service: f64, calls: Calls) {
         let own = self.quantiles[self.takes.usize(..QUANTILES)] * service;
         let mut takes = own;
-        if let Some(per_s) = called_per_s {
+        if let Some(per_s) = calls.per_s {
             let now = self.now as f64;
             self.called_until = self.called_until.max(now) + STEPS_PER_S as f64 / per_s;
             takes = own.max(self.called_until - now);
         }
-        self.strain += 0.02 * (own / takes.max(own) - self.strain);
+        self.strain += 0.02 * (calls.worked * own / takes.max(own) - self.strain);
         let takes = u64::from(whole(takes.round())).clamp(1, WHEEL as u64 - 1);
         let Some(instance) = self.instances.at(at) else { return };
         instance.busy += 1;

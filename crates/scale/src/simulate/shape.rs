@@ -10,6 +10,9 @@ const LENGTH_S: usize = 3600;
 const SIGMA: f64 = 0.5;
 /// That of calls of functions in a public cloud: 1 of 100 takes 100 times the median or longer.
 const SIGMA_HEAVY: f64 = 2.0;
+/// When what instances call is slow, and how many times as long requests take then.
+const SLOW_CALLS_S: std::ops::Range<usize> = 1500..2100;
+const SLOWNESS: f64 = 4.0;
 /// Business hours of a call centre, half hour by half hour from 7 to 21:30, of the mean of the day.
 const DAY: [f64; 29] = [
     0.41, 0.46, 0.72, 0.95, 1.33, 1.46, 1.47, 1.47, 1.44, 1.40, 1.36, 1.34, 1.30, 1.29, 1.26, 1.26,
@@ -39,6 +42,8 @@ pub enum Shape {
     OnOff,
     /// What the instances call is slow for five minutes: more of them do not help.
     Brownout,
+    /// What the instances call takes four times as long for ten minutes: more of them help.
+    SlowCalls,
     /// Half of the instances die when all are needed.
     Crash,
     /// Two minutes without a measurement while demand rises.
@@ -53,7 +58,7 @@ pub enum Shape {
 
 impl Shape {
     /// All of them.
-    pub const ALL: [Shape; 15] = [
+    pub const ALL: [Shape; 16] = [
         Shape::Steady,
         Shape::Step,
         Shape::Spike,
@@ -64,6 +69,7 @@ impl Shape {
         Shape::FlashCrowd,
         Shape::OnOff,
         Shape::Brownout,
+        Shape::SlowCalls,
         Shape::Crash,
         Shape::Blackout,
         Shape::Deploy,
@@ -84,6 +90,7 @@ impl Shape {
             Shape::FlashCrowd => "flash-crowd",
             Shape::OnOff => "on-off",
             Shape::Brownout => "brown-out",
+            Shape::SlowCalls => "slow-calls",
             Shape::Crash => "crash",
             Shape::Blackout => "blackout",
             Shape::Deploy => "deploy",
@@ -105,6 +112,7 @@ impl Shape {
             Shape::FlashCrowd => "100 times as much within 10 s, going away slowly",
             Shape::OnOff => "10 minutes of work, 10 minutes of nothing",
             Shape::Brownout => "what instances call is slow for 5 minutes",
+            Shape::SlowCalls => "what instances call takes 4 times as long for 10 minutes",
             Shape::Crash => "half of the instances die at the peak",
             Shape::Blackout => "nothing is measured for 2 minutes of a rise",
             Shape::Deploy => "all instances are replaced during a rise",
@@ -118,16 +126,16 @@ impl Shape {
         let mut rng = fastrand::Rng::with_seed(seed ^ 0x005e_ed0f_5ba9_e500);
         let mut bursts = Bursts { is_up: false, until_s: 0.0 };
         let mut noise = self.noise();
-        let demand = |at_s: usize| {
+        let mut demand = |at_s: usize| {
             let demand = match self {
                 Shape::Bursts => bursts.demand(at_s as f64, &mut rng),
                 _ => self.demand(at_s as f64),
             };
             demand * noise.as_mut().map_or(1.0, |noise| noise.next(&mut rng))
         };
-        let seconds = (0..LENGTH_S).map(demand).map(|demand| Second {
-            arrivals: demand * AIM_PER_S,
-            service_s: SERVICE_TIME.as_secs_f64(),
+        let seconds = (0..LENGTH_S).map(|at_s| Second {
+            arrivals: demand(at_s) * AIM_PER_S,
+            service_s: SERVICE_TIME.as_secs_f64() * self.slowness(at_s),
         });
         Load {
             name: self.name().to_owned(),
@@ -182,6 +190,7 @@ impl Shape {
                 }
             }
             Shape::Brownout => 8.0,
+            Shape::SlowCalls => 4.0,
             Shape::Crash => 4.0 + 12.0 * slope(300.0, 900.0) - 12.0 * slope(2400.0, 3000.0),
             Shape::Blackout => 10.0 + 6.0 * wave(1200.0),
             Shape::Deploy => 4.0 + 12.0 * slope(600.0, 1800.0),
@@ -196,6 +205,11 @@ impl Shape {
         }
     }
 
+    /// How many times as long as usual a request takes.
+    fn slowness(self, at_s: usize) -> f64 {
+        if self == Shape::SlowCalls && SLOW_CALLS_S.contains(&at_s) { SLOWNESS } else { 1.0 }
+    }
+
     fn troubles(self) -> Vec<Trouble> {
         match self {
             Shape::Brownout => {
@@ -203,6 +217,10 @@ impl Shape {
                 let places = f64::from(12 * PARALLEL);
                 let per_s = places / (5.0 * SERVICE_TIME.as_secs_f64());
                 vec![Trouble::Brownout { from_s: 1500, until_s: 1800, per_s }]
+            }
+            Shape::SlowCalls => {
+                let (from_s, until_s) = (SLOW_CALLS_S.start, SLOW_CALLS_S.end);
+                vec![Trouble::SlowCalls { from_s, until_s, worked: 1.0 / SLOWNESS }]
             }
             Shape::Crash => vec![Trouble::Crash { at_s: 1500, percent: 50 }],
             Shape::Blackout => vec![Trouble::Blackout { from_s: 1140, until_s: 1260 }],

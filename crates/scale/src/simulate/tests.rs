@@ -162,7 +162,15 @@ fn a_brown_out_is_told_from_everything_else() {
             Shape::Brownout => {
                 assert!(capped.first().is_some_and(|at_s| (1500..1530).contains(at_s)));
                 let most = course.iter().map(|moment| moment.desired).max();
-                assert!(most <= Some(20), "{most:?}");
+                assert!(most <= Some(27), "{most:?}");
+            }
+            // It is capped at a half more each time, and never where it would not help.
+            Shape::SlowCalls => {
+                let most = course.iter().map(|moment| moment.ready).max();
+                assert!(most >= Some(16), "{most:?}: {capped:?}");
+                let bad: u64 = course[1560..2100].iter().map(|moment| moment.bad).sum();
+                let all: u64 = course[1560..2100].iter().map(|moment| moment.arrivals).sum();
+                assert!(bad * 50 < all, "{bad} of {all}");
             }
             _ => assert!(capped.is_empty(), "{shape:?}: {capped:?}"),
         }

@@ -64,7 +64,7 @@ struct Loads {
     #[arg(long)]
     all: bool,
     /// These shapes, comma-separated: steady, step, spike, square, sine, ramp, diurnal,
-    /// flash-crowd, on-off, brown-out, crash, blackout, deploy, heavy-tail, bursts
+    /// flash-crowd, on-off, brown-out, slow-calls, crash, blackout, deploy, heavy-tail, bursts
     #[arg(long, value_delimiter = ',', value_parser = shape, value_name = "NAME")]
     shape: Vec<Shape>,
     /// The load recorded in this file
