@@ -48,8 +48,8 @@ const SERVICE: &str = "shop";
 
 /// How often the story pauses under load, and how many seconds its steps take together, about:
 /// only for the length of the bar.
-const PAUSES: u32 = 4;
-const STEPS_SECONDS: u64 = 8;
+const PAUSES: u32 = 6;
+const STEPS_SECONDS: u64 = 20;
 
 /// The width of the longest bar of the summary.
 const BAR_COLUMNS: u64 = 30;
@@ -57,7 +57,7 @@ const BAR_COLUMNS: u64 = 30;
 /// How long to take.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Demo {
-    /// Take about 15 seconds instead of about a minute
+    /// Take about half a minute instead of a minute and a half
     #[arg(long)]
     fast: bool,
 }

@@ -25,7 +25,7 @@ impl Stage {
             let load = Load::start(plan).map_err(anyhow::Error::from)?;
             let follows = |service: &Service| service.desired > before && settled(service);
             self.until("the herd follows the load", follows).await?;
-            self.pass(self.pause / 2).await?;
+            self.pass(self.pause).await?;
             if rate == TIDE[TIDE.len() - 1] {
                 self.explain().await?;
             }
@@ -54,7 +54,7 @@ impl Stage {
         self.heading(&format!("herder explain {SERVICE}"))?;
         let text = of_scaling(&service, scaling, self.screen.paint);
         for line in text.trim().lines() {
-            self.screen.say(&format!("   {line}"))?;
+            self.screen.say(format!("   {line}").trim_end())?;
         }
         Ok(())
     }
