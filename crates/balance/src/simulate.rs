@@ -1,6 +1,7 @@
 //! Tries an algorithm on made-up instances: what clients would get, and who would do the work.
 //! It balances nothing itself: picks, counts and estimates are those that requests meet.
 
+mod overload;
 mod plant;
 mod report;
 mod scenario;
@@ -14,6 +15,7 @@ use model::{
     Algorithm, Ask, Eject, Endpoint, InFlight, Live, Notice, Outcome, Select, Streak, Time, Trial,
 };
 
+pub use self::overload::{Discipline, Overload, Waited};
 pub use self::report::Report;
 pub use self::scenario::Scenario;
 

@@ -70,6 +70,15 @@ async fn a_simulation_prints_a_table_and_refuses_what_there_is_not() {
     // The last columns: its part of the requests, the unit, and nobody who is new.
     let odd = |row: &[&str]| row[row.len() - 3].parse::<f64>().unwrap();
     assert!(odd(&rows[0]) > 33.0 && odd(&rows[1]) < 20.0, "{text}");
+    let order = ["simulate", "balance", "--scenario=queue", "--instances=3", "--length=20"];
+    let text = printed(order).await;
+    let row = |name: &str| -> Vec<f64> {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    };
+    // The median of those that were answered in time, and how many of them there were.
+    let (in_order, queue) = (row("in-order"), row("default"));
+    assert!(in_order[0] > 1000.0 && queue[0] < 100.0 && queue[2] > 70.0, "{text}");
     let refused = Herder::once(HERDER, ["simulate", "balance", "--algorithm=best"]).await;
     assert_eq!(refused.code, Some(2), "{refused:?}");
     let error = refused.stderr;

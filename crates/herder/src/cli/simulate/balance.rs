@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use balance::simulate::{Ejects, Experiment, Report, Scenario};
+use balance::simulate::{Discipline, Ejects, Experiment, Overload, Report, Scenario, Waited};
 use clap::Args;
 use model::Algorithm;
 
@@ -25,9 +25,9 @@ const LENGTH_MAX_S: u64 = 3600;
 #[derive(Debug, Args)]
 pub(super) struct Balance {
     /// What is the matter with the instances, comma-separated [default: each of equal, slow,
-    /// failing, pausing, frozen, joining, overload]
-    #[arg(long, value_delimiter = ',', value_parser = scenario, value_name = "NAME")]
-    scenario: Vec<Scenario>,
+    /// failing, pausing, frozen, joining, overload, and queue: what waiting does under overload]
+    #[arg(long, value_delimiter = ',', value_parser = matter, value_name = "NAME")]
+    scenario: Vec<Matter>,
     /// Only these algorithms, comma-separated, by their names in the file [default: all]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     algorithm: Vec<String>,
@@ -47,6 +47,18 @@ pub(super) struct Balance {
     seed: u64,
 }
 
+/// What there is a table of.
+#[derive(Clone, Copy, Debug)]
+enum Matter {
+    /// What the algorithms make of it.
+    Instances(Scenario),
+    /// What the disciplines of the queue make of too many requests.
+    Queue,
+}
+
+/// The name of the scenario that is not one of the algorithms.
+const QUEUE: &str = "queue";
+
 /// Below the tables: what the columns are.
 const LEGEND: &str = "\
 P50, P99, P99.9  how long requests took, but for those that failed at once; one that its client gave
@@ -56,18 +68,33 @@ LEAST, MOST      what one of the sound instances got, as a part of what each of 
 ODD              requests that went to the instance that something is the matter with
 NEW              requests that went to those that joined";
 
+/// The same of the table of disciplines.
+const LEGEND_QUEUE: &str = "\
+inside           nothing is bounded: requests queue inside the instances
+in-order         8 in flight at each instance; the rest waits in one line, in order, without bound
+default          the same with the queue of a service as it is by default
+deadline         and http.timeout_request = \"2s\", after which clients give up here
+quick            as default, with target = \"50ms\" and interval = \"500ms\"
+P50, P99         how long the requests took that were answered in time
+REFUSED          requests that got 503; GAVE UP those whose client had no answer after 2 s
+HIGH             requests of the highest class, a tenth of all, that were answered";
+
 /// Runs the experiments and prints a table for each scenario and number of instances.
 ///
 /// # Errors
 /// When there is no algorithm of a name, or standard output is gone.
 pub(super) fn simulate(order: &Balance) -> Result<(), Failure> {
     let algorithms = chosen(&order.algorithm)?;
-    let scenarios =
-        if order.scenario.is_empty() { Scenario::ALL.to_vec() } else { order.scenario.clone() };
+    let matters = if order.scenario.is_empty() { all() } else { order.scenario.clone() };
     let ejects = if order.without_ejection { Ejects::Nobody } else { Ejects::Failing };
     let paint = Paint::stdout();
     let mut out = std::io::stdout().lock();
-    for scenario in scenarios {
+    let is_asked = |wanted: fn(&Matter) -> bool| matters.iter().any(wanted);
+    for matter in &matters {
+        let &Matter::Instances(scenario) = matter else {
+            queue(order, paint, &mut out)?;
+            continue;
+        };
         for &instances in &order.instances {
             let mut table = Table::new(&COLUMNS);
             for &algorithm in &algorithms {
@@ -82,7 +109,58 @@ pub(super) fn simulate(order: &Balance) -> Result<(), Failure> {
             writeln!(out, "{}\n{}", paint.bold(&heading), table.render(paint))?;
         }
     }
-    Ok(writeln!(out, "{LEGEND}")?)
+    if is_asked(|matter| matches!(matter, Matter::Instances(_))) {
+        writeln!(out, "{LEGEND}")?;
+    }
+    if is_asked(|matter| matches!(matter, Matter::Queue)) {
+        writeln!(out, "{LEGEND_QUEUE}")?;
+    }
+    Ok(())
+}
+
+/// The tables of the disciplines.
+fn queue(order: &Balance, paint: Paint, out: &mut impl std::io::Write) -> Result<(), Failure> {
+    for &instances in &order.instances {
+        let mut table = Table::new(&COLUMNS_QUEUE);
+        for discipline in Discipline::ALL {
+            let (length, seed) = (Duration::from_secs(order.length), order.seed);
+            let waited = Overload { discipline, instances, length, seed }.run();
+            table.row(cells_queue(discipline.name(), &waited));
+        }
+        let heading = format!("{QUEUE}: {}, {instances} instances", Scenario::Overload.about());
+        writeln!(out, "{}\n{}", paint.bold(&heading), table.render(paint))?;
+    }
+    Ok(())
+}
+
+const COLUMNS_QUEUE: [(&str, Align); 7] = [
+    ("QUEUE", Align::Left),
+    ("P50", Align::Right),
+    ("P99", Align::Right),
+    ("ANSWERED", Align::Right),
+    ("REFUSED", Align::Right),
+    ("GAVE UP", Align::Right),
+    ("HIGH", Align::Right),
+];
+
+fn cells_queue(name: &str, waited: &Waited) -> Vec<crate::cli::table::Cell> {
+    vec![
+        name.into(),
+        ms(waited.p50).into(),
+        ms(waited.p99).into(),
+        percent(waited.answered).into(),
+        percent(waited.refused).into(),
+        percent(waited.given_up).into(),
+        percent(waited.answered_high).into(),
+    ]
+}
+
+fn ms(took: Option<Duration>) -> String {
+    took.map_or("-".to_owned(), |took| format!("{:.1} ms", took.as_secs_f64() * 1e3))
+}
+
+fn percent(part: f64) -> String {
+    format!("{:.2} %", part * 100.0)
 }
 
 const COLUMNS: [(&str, Align); 9] = [
@@ -98,10 +176,6 @@ const COLUMNS: [(&str, Align); 9] = [
 ];
 
 fn cells(name: &str, report: &Report) -> Vec<crate::cli::table::Cell> {
-    let ms = |took: Option<Duration>| {
-        took.map_or("-".to_owned(), |took| format!("{:.1} ms", took.as_secs_f64() * 1e3))
-    };
-    let percent = |part: f64| format!("{:.2} %", part * 100.0);
     let maybe = |part: Option<f64>| part.map_or("-".to_owned(), percent);
     vec![
         name.into(),
@@ -116,10 +190,19 @@ fn cells(name: &str, report: &Report) -> Vec<crate::cli::table::Cell> {
     ]
 }
 
-fn scenario(name: &str) -> Result<Scenario, String> {
+fn all() -> Vec<Matter> {
+    let of_instances = Scenario::ALL.into_iter().map(Matter::Instances);
+    of_instances.chain([Matter::Queue]).collect()
+}
+
+fn matter(name: &str) -> Result<Matter, String> {
+    if name == QUEUE {
+        return Ok(Matter::Queue);
+    }
     let known = || Scenario::ALL.map(Scenario::name).join(", ");
     let found = Scenario::ALL.into_iter().find(|scenario| scenario.name() == name);
-    found.ok_or_else(|| format!("there is no such scenario; those there are: {}", known()))
+    let found = found.map(Matter::Instances);
+    found.ok_or_else(|| format!("there is no such scenario; those there are: {}, {QUEUE}", known()))
 }
 
 /// The algorithms of these names; all of them if none is named.
