@@ -7,6 +7,9 @@ use crate::Outcome;
 
 /// The most that a streak counts to; it stays there.
 const STREAK_MAX: u64 = 0xffff;
+/// How many requests of a trial may end without an answer, because nobody waited for one any more,
+/// before that is the answer.
+const ABANDONED_MAX: u64 = 3;
 /// Where each count begins within the word, in bits.
 const ERRORS: u32 = 0;
 const GATEWAY: u32 = 16;
@@ -37,7 +40,7 @@ pub enum Trial {
     Runs,
     /// The first outcome was a success.
     Passed,
-    /// The first outcome was a failure.
+    /// The first outcome was a failure, or there was none of several requests in a row.
     Failed,
 }
 
@@ -116,7 +119,28 @@ impl Streaks {
             Outcome::Answered(_) if self.word.load(Ordering::Relaxed) == 0 => Notice::Nothing,
             Outcome::Answered(_) | Outcome::Overloaded(_) => self.succeed(outcome),
             Outcome::ServerError { .. } | Outcome::Failed => self.fail(outcome),
-            Outcome::Abandoned(_) | Outcome::Unknown => Notice::Nothing,
+            Outcome::Abandoned(_) => self.abandon(),
+            Outcome::Unknown => Notice::Nothing,
+        }
+    }
+
+    /// That nobody waited for an answer says nothing, but again and again it decides a trial: that
+    /// would never end at an instance that is frozen, as long as second copies of its requests are
+    /// answered elsewhere.
+    #[cold]
+    fn abandon(&self) -> Notice {
+        let silent = |word: u64| (word >> SILENT & STREAK_MAX) + 1;
+        let next = |word: u64| {
+            let more = word + (1 << SILENT);
+            match word & TRIAL_BITS {
+                TRIAL_RUNS if silent(word) >= ABANDONED_MAX => Some(more | TRIAL_FAILED),
+                TRIAL_RUNS => Some(more),
+                _ => None,
+            }
+        };
+        match self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, next) {
+            Ok(word) if silent(word) >= ABANDONED_MAX => Notice::Look,
+            _ => Notice::Nothing,
         }
     }
 
@@ -196,7 +220,7 @@ impl Streaks {
 mod tests {
     use super::*;
 
-    /// Outcomes by letter: a success, o overloaded, e 500, g 502, f failed, u unknown.
+    /// Outcomes by letter: s success, o overloaded, e 500, g 502, f failed, a abandoned, u unknown.
     fn outcome(letter: char) -> Outcome {
         match letter {
             's' => Outcome::Answered(None),
@@ -204,6 +228,7 @@ mod tests {
             'e' => Outcome::ServerError { is_gateway: false },
             'g' => Outcome::ServerError { is_gateway: true },
             'f' => Outcome::Failed,
+            'a' => Outcome::Abandoned(std::time::Duration::ZERO),
             _ => Outcome::Unknown,
         }
     }
@@ -233,6 +258,7 @@ mod tests {
         check("gfg", (3, 2, 0));
         check("egfs", (0, 0, 0));
         check("eguo", (2, 1, 0));
+        check("aaaae", (1, 0, 0));
         check("ffo", (2, 0, 0));
     }
 
@@ -270,6 +296,9 @@ mod tests {
         check("o", "!", Trial::Passed);
         check("fss", "!..", Trial::Failed);
         check("g", "!", Trial::Failed);
+        check("aa", "..", Trial::Runs);
+        check("aaa", "..!", Trial::Failed);
+        check("auas", "...!", Trial::Passed);
     }
 
     #[test]
