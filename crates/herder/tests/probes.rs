@@ -237,6 +237,8 @@ async fn instances_say_how_many_requests_they_want() {
     "25%".clone_into(&mut words.lock().unwrap());
     wait_told(&herd, "shop.1 wants 25 % of its part of the requests").await;
     assert_eq!(instance().await["share_percent"], 25);
+    let text = herd.ordered(["explain", "shop.1"]).await;
+    assert!(text.contains("asks for  25 % of its part\n"), "{text}");
     "ready".clone_into(&mut words.lock().unwrap());
     wait_told(&herd, "shop.1 wants its whole part of the requests").await;
     assert_eq!(instance().await["share_percent"], 100);

@@ -249,6 +249,11 @@ fn of_instance(
         text.push_str(&format!(", {} % of its part", it.share_percent));
     }
     text.push('\n');
+    match it.wants_percent {
+        100 => {}
+        0 => text.push_str("asks for  no more requests\n"),
+        percent => text.push_str(&format!("asks for  {percent} % of its part\n")),
+    }
     if let Some(ejection) = &it.ejection {
         text.push_str(&format!("ejection  {}", ejected(ejection)));
         text.push_str(&format!("; {} lately\n", times(ejection.times)));
