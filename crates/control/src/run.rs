@@ -376,6 +376,7 @@ fn log(entry: &Entry) {
         | Kind::Ejected
         | Kind::Spared
         | Kind::Panic
+        | Kind::Admission
         | Kind::Backoff
         | Kind::Defect => {
             tracing::warn!(service, instance, kind, "{}", entry.text);

@@ -8,6 +8,7 @@ mod backoff;
 mod commit;
 mod configuration;
 mod decision;
+mod door;
 pub(crate) mod ejection;
 mod failure;
 mod feedback;
@@ -119,6 +120,7 @@ impl State {
             service.judge(now, &mut self.journal, &mut self.rng);
             service.adapt(now, &mut self.rng);
             if let Some(sample) = service.measure(now) {
+                service.watch_door(now, &mut self.journal);
                 let sample = service.add_told(sample, now);
                 service.autoscale(now, sample, &mut self.rooms, &mut self.journal);
                 self.sampled.push(service.sampled(sample));

@@ -250,6 +250,8 @@ pub enum Kind {
     Admitted,
     /// So few are available that requests go to all that answer; or no longer.
     Panic,
+    /// Requests are refused at the door because too many fail; or no longer.
+    Admission,
     /// An instance wants fewer requests than its part, or more again.
     Feedback,
     /// Other parts of the requests go to other priorities than before.
@@ -264,7 +266,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 17] = [
         Kind::Configured,
         Kind::Ordered,
         Kind::Refused,
@@ -276,6 +278,7 @@ impl Kind {
         Kind::Trial,
         Kind::Admitted,
         Kind::Panic,
+        Kind::Admission,
         Kind::Feedback,
         Kind::Failover,
         Kind::Backoff,
@@ -297,6 +300,7 @@ impl Kind {
             Kind::Trial => "trial",
             Kind::Admitted => "admitted",
             Kind::Panic => "panic",
+            Kind::Admission => "admission",
             Kind::Feedback => "feedback",
             Kind::Failover => "failover",
             Kind::Backoff => "backoff",

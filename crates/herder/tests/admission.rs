@@ -34,6 +34,11 @@ async fn a_service_that_fails_is_spared_until_it_is_well() {
     wait_until(PATIENCE, "most to be refused", async || refused().await >= 80).await;
     let status = herd.ordered(["status"]).await;
     assert!(status.contains(" % of the requests are refused, too many fail"), "{status}");
+    wait_until(PATIENCE, "the journal to tell", async || {
+        let journal = herd.ordered(["journal"]).await;
+        journal.contains("admission ") && journal.contains("of the requests from now on")
+    })
+    .await;
     let metrics = herd.admin("/metrics").await.unwrap().text();
     let series = "herder_errors_total{service=\"shop\",error=\"not_admitted\"} ";
     let count = metrics.lines().find_map(|line| line.strip_prefix(series)).unwrap();

@@ -14,6 +14,7 @@ use crate::state::adapt::Adapting;
 use crate::state::autoscaler::Autoscaler;
 use crate::state::backoff::Backoff;
 use crate::state::decision::Decision;
+use crate::state::door::Door;
 use crate::state::instance::{Instance, Origin};
 use crate::state::meter::Meter;
 use crate::state::pool::Said;
@@ -59,6 +60,8 @@ pub(crate) struct ServiceState {
     pub(crate) adapting: Adapting,
     /// What the journal says about its pool.
     pub(crate) said: Said,
+    /// And about its door.
+    pub(crate) door: Door,
     /// The next instance gets this number, or a higher one.
     pub(crate) number_next: u32,
 }
@@ -124,6 +127,7 @@ impl ServiceState {
             ejections: 0,
             adapting: Adapting::default(),
             said: Said::default(),
+            door: None,
             number_next: 1,
         }
     }

@@ -68,7 +68,10 @@ pub(crate) async fn show(explain: &Explain, client: &Client) -> Result<(), Failu
         Subject::Service(_) => {
             let entries = about(&page.entries, |entry| {
                 entry.service.as_deref() == Some(&service.name)
-                    && matches!(entry.kind.as_str(), "decision" | "ordered" | "backoff" | "panic")
+                    && matches!(
+                        entry.kind.as_str(),
+                        "decision" | "ordered" | "backoff" | "panic" | "admission"
+                    )
             });
             match explain.json {
                 true => json(&serde_json::json!({ "service": service, "journal": entries })),

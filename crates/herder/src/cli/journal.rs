@@ -59,7 +59,7 @@ fn render(entry: &JournalEntry, paint: Paint) -> String {
     let kind = format!("{:<10}", entry.kind);
     let kind = match entry.kind.as_str() {
         "failure" | "refused" | "defect" => paint.red(&kind),
-        "ejected" | "panic" => paint.red(&kind),
+        "ejected" | "panic" | "admission" => paint.red(&kind),
         "backoff" | "rollout" | "spared" | "trial" | "failover" | "feedback" => paint.yellow(&kind),
         _ => kind,
     };
