@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use model::{RouteRule, Source};
 
 use crate::report::Report;
+use crate::resolve::affinity;
 use crate::resolve::service::{listed, routes};
 use crate::schema::Config;
 use crate::settings::Resolved;
@@ -20,6 +21,7 @@ pub(super) fn check(written: &Config, resolved: &Resolved, report: &mut Report<'
     instance_ports_suffice(resolved, report);
     static_addresses_elsewhere(resolved, report);
     routes_apart(written, report);
+    affinity::cookies_apart(written, resolved, report);
 }
 
 fn some_service(written: &Config, report: &mut Report<'_>) {
