@@ -11,6 +11,7 @@ mod order;
 mod paint;
 mod simulate;
 pub(crate) mod span;
+mod state;
 mod status;
 mod table;
 
@@ -88,6 +89,9 @@ enum Command {
     /// Try out on made-up instances what cannot be tried on real ones
     #[command(after_help = simulate::EXAMPLE)]
     Simulate(simulate::Simulate),
+    /// Serve what instances share: sessions and cache, spoken to as a Redis is
+    #[command(after_help = state::EXAMPLE)]
+    State(state::State),
     /// Print completions for a shell
     #[command(after_help = COMPLETIONS_EXAMPLE)]
     Completions {
@@ -142,6 +146,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Stop(stop) => block_on(order::stop(&stop, &client())),
         Command::Demo(demo) => crate::demo::main(&demo),
         Command::Simulate(order) => simulate::simulate(&order),
+        Command::State(order) => state::state(order),
         Command::Completions { shell } => completions(shell),
     }
 }

@@ -32,7 +32,7 @@ use crate::cli::{Exit, Failure};
 use crate::history::History;
 use crate::run::running::Parts;
 use crate::run::secrets::Secrets;
-use crate::run::signals::Signals;
+pub(crate) use crate::run::signals::{Asked, Signals};
 use crate::socket::{self, Claim};
 
 /// The hidden subcommand that instances are started through.

@@ -43,6 +43,7 @@ async fn every_subcommand_has_help_with_an_example() {
         "stop",
         "demo",
         "simulate",
+        "state",
         "completions",
     ];
     assert_eq!(names[..], [&expected[..], &["help"]].concat());
