@@ -195,6 +195,7 @@ async fn the_document_names_every_route() {
         "/v1/journal",
         "/v1/reload",
         "/v1/services/{name}/autoscale",
+        "/v1/services/{name}/history",
         "/v1/services/{name}/restart",
         "/v1/services/{name}/scale",
         "/v1/status",

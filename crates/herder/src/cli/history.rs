@@ -13,8 +13,7 @@ EXAMPLE:
     herder history shop > yesterday.csv
     herder history shop --last 14d > fortnight.csv
 
-Then try on it what has been, and what could be:
-    herder simulate scale --trace yesterday.csv --policy target,hpa-cpu";
+What could have been is for `herder simulate scale --trace yesterday.csv` to say.";
 
 /// The longest that can be asked for, which is the longest that is kept.
 const LAST_MAX: Duration = Duration::from_secs(9600 * 3600);

@@ -15,16 +15,17 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-const USAGE: &str = "usage: steady --to ADDR --rate PER_S [--seconds S] [--timeout S] [--seed N]";
+const USAGE: &str = "usage: steady --to ADDR --rate PER_S [--seconds S] [--timeout S] [--seed N] \
+                     [--path PATH]";
 /// Connections that are kept for the next request; beyond it they are closed.
 const KEPT_MAX: usize = 1000;
 /// Largest response. Beyond it the request failed.
 const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
 /// What one run was told.
-#[derive(Clone, Copy)]
 struct Plan {
     to: SocketAddr,
+    request: Vec<u8>,
     rate_per_s: f64,
     seconds: f64,
     timeout_s: f64,
@@ -41,7 +42,7 @@ struct Tally {
 fn main() -> io::Result<()> {
     let plan = Plan::from_arguments()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let tally = LocalSet::new().block_on(&runtime, run(plan));
+    let tally = LocalSet::new().block_on(&runtime, run(Rc::new(plan)));
     let mut took_us = tally.take().took_us;
     took_us.sort_unstable();
     let quantile_us = |of_1000: usize| {
@@ -60,14 +61,14 @@ fn main() -> io::Result<()> {
 
 /// Sends requests at random moments until the time is over, and waits for the last answers. Those
 /// that failed are told at once, by reason.
-async fn run(plan: Plan) -> Rc<RefCell<Tally>> {
+async fn run(plan: Rc<Plan>) -> Rc<RefCell<Tally>> {
     let tally = Rc::new(RefCell::new(Tally::default()));
     let mut rng = fastrand::Rng::with_seed(plan.seed);
     let (mut due, mut tasks) = (Instant::now(), tokio::task::JoinSet::new());
     let end = due + Duration::from_secs_f64(plan.seconds);
     while due < end {
         sleep_until(due).await;
-        tasks.spawn_local(ask(plan, due, Rc::clone(&tally)));
+        tasks.spawn_local(ask(Rc::clone(&plan), due, Rc::clone(&tally)));
         while tasks.try_join_next().is_some() {}
         let gap_s = -(1.0 - rng.f64()).ln() / plan.rate_per_s;
         due += Duration::from_secs_f64(gap_s);
@@ -79,10 +80,10 @@ async fn run(plan: Plan) -> Rc<RefCell<Tally>> {
     tally
 }
 
-async fn ask(plan: Plan, due: Instant, tally: Rc<RefCell<Tally>>) {
+async fn ask(plan: Rc<Plan>, due: Instant, tally: Rc<RefCell<Tally>>) {
     let kept = tally.borrow_mut().kept.pop();
     let until = due + Duration::from_secs_f64(plan.timeout_s);
-    let answer = timeout_at(until, exchange(plan.to, kept)).await;
+    let answer = timeout_at(until, exchange(&plan, kept)).await;
     let mut tally = tally.borrow_mut();
     let reason = match answer {
         Ok(Ok((stream, status))) => {
@@ -101,13 +102,13 @@ async fn ask(plan: Plan, due: Instant, tally: Rc<RefCell<Tally>>) {
 }
 
 /// One request and its response, whose head says how long it is.
-async fn exchange(to: SocketAddr, kept: Option<TcpStream>) -> io::Result<(TcpStream, String)> {
+async fn exchange(plan: &Plan, kept: Option<TcpStream>) -> io::Result<(TcpStream, String)> {
     let mut stream = match kept {
         Some(stream) => stream,
-        None => TcpStream::connect(to).await?,
+        None => TcpStream::connect(plan.to).await?,
     };
     stream.set_nodelay(true)?;
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: steady\r\n\r\n").await?;
+    stream.write_all(&plan.request).await?;
     let mut input = Vec::new();
     loop {
         if input.len() > RESPONSE_BYTES_MAX || stream.read_buf(&mut input).await? == 0 {
@@ -130,12 +131,17 @@ async fn exchange(to: SocketAddr, kept: Option<TcpStream>) -> io::Result<(TcpStr
 
 impl Plan {
     fn from_arguments() -> io::Result<Self> {
-        let (mut to, mut plan) = (None, [None, Some(10.0), Some(10.0), Some(1.0)]);
+        let (mut to, mut path) = (None, "/".to_owned());
+        let mut plan = [None, Some(10.0), Some(10.0), Some(1.0)];
         let mut arguments = env::args().skip(1);
         while let (Some(flag), value) = (arguments.next(), arguments.next().unwrap_or_default()) {
             let at = match flag.as_str() {
                 "--to" => {
                     to = value.parse().ok();
+                    continue;
+                }
+                "--path" => {
+                    path = value;
                     continue;
                 }
                 "--rate" => 0,
@@ -149,7 +155,8 @@ impl Plan {
         }
         match (to, plan) {
             (Some(to), [Some(rate_per_s), Some(seconds), Some(timeout_s), Some(seed)]) => {
-                Ok(Self { to, rate_per_s, seconds, timeout_s, seed: seed.to_bits() })
+                let request = format!("GET {path} HTTP/1.1\r\nHost: steady\r\n\r\n").into();
+                Ok(Self { to, request, rate_per_s, seconds, timeout_s, seed: seed.to_bits() })
             }
             _ => Err(usage("", "")),
         }
