@@ -118,6 +118,10 @@ pub(crate) type ScaleDownWindow = Period<{ 30 * S }, 0, { 24 * H }>;
 pub(crate) type ScaleHalfLife = Period<{ 15 * S }, 1, { 24 * H }>;
 /// As long as a request may wait by default.
 pub(crate) type ScaleBacklog = Period<{ 10 * S }, S, H>;
+/// When people work, their employer knows; a week holds always.
+pub(crate) type ScheduleLasts = Period<{ 10 * H }, M, { 168 * H }>;
+/// What a day needs, its owner knows.
+pub(crate) type ScheduleMin = Count<1, 1, 1000>;
 /// What is measured, its owner knows; a metric may be any number.
 pub(crate) type ScaleGoal = Decimal<70_000, 1, 1_000_000_000>;
 /// Kubernetes' `--horizontal-pod-autoscaler-sync-period`.

@@ -17,6 +17,7 @@ pub(crate) mod resources;
 pub(crate) mod retry;
 pub(crate) mod rules;
 pub(crate) mod scale;
+pub(crate) mod schedule;
 pub(crate) mod service;
 pub(crate) mod text;
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use config::{AccessLog, LogFormat, Resolved, RunArgs};
 use model::{
     Algorithm, Command, Hpa, HpaRules, HttpProbe, Kpa, Mode, Probe, ProxyProtocolIn,
-    ProxyProtocolOut, RouteRule, Scale, ScaleMetric, ScalePolicy, ScaleStep, Service, Source,
-    StaticEndpoint, Step, StepChange,
+    ProxyProtocolOut, RouteRule, Scale, ScaleMetric, ScalePolicy, ScaleSchedule, ScaleStep,
+    Service, Source, StaticEndpoint, Step, StepChange,
 };
 
 fn parse(text: &str) -> Resolved {
@@ -165,6 +165,23 @@ fn a_policy_of_others_is_as_over_there_but_for_what_is_written() {
          step.steps = [{ from = 8, percent = 50 }, { to = 2.5, count = -1 }]",
         ScalePolicy::Step(ScaleStep { metric, window, cooldown, steps }),
     );
+}
+
+#[test]
+fn schedules_are_the_same_however_many_there_are() {
+    let scale = |keys: &str| shop(&format!("scale = {{ {keys} }}")).autoscale.clone();
+    let expected = ScaleSchedule {
+        cron: "0 8 * * MON-FRI".into(),
+        zone: "UTC".into(),
+        lasts: Duration::from_secs(36_000),
+        count: 4,
+    };
+    let entry = "{ cron = '0 8 * * MON-FRI', lasts = '10h', min = 4 }";
+    assert_eq!(scale(&format!("schedule = {entry}")).schedules, vec![expected.clone()]);
+    let fixed = scale(&format!("policy = 'fixed', schedule = [{entry}, {entry}]"));
+    assert_eq!(fixed.schedules, [expected.clone(), expected]);
+    assert!(!fixed.is_fixed() && scale("policy = 'fixed'").is_fixed());
+    assert!(scale("forecast = true").forecasts && !scale("").forecasts);
 }
 
 #[test]

@@ -74,6 +74,13 @@ pub enum Event {
         /// What it said, or why it said nothing.
         answer: Result<f64, String>,
     },
+    /// What a service was asked in the past, in any order; it matters where there is a forecast.
+    Recalled {
+        /// Which.
+        service: ServiceName,
+        /// Minute by minute.
+        minutes: Vec<scale::Minute>,
+    },
     /// Time passed.
     Tick,
 }

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::{Desired, InstanceId, Report};
+use model::{Desired, InstanceId, Report, ServiceName};
+use scale::Minute;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{Entry, Order, Refusal, View};
@@ -28,6 +29,7 @@ pub struct Handle {
 pub(crate) enum Request {
     Order(Order, oneshot::Sender<Result<(), Refusal>>),
     Configure(Desired, oneshot::Sender<Result<(), Refusal>>),
+    Recall(ServiceName, Vec<Minute>, oneshot::Sender<()>),
     View(oneshot::Sender<View>),
     Journal(u64, oneshot::Sender<Vec<Entry>>),
 }
@@ -70,6 +72,14 @@ impl Handle {
     /// Why it was not taken; nothing was changed.
     pub async fn configure(&self, desired: Desired) -> Result<(), Refusal> {
         self.ask(|reply| Request::Configure(desired, reply)).await.unwrap_or_else(|| Err(ended()))
+    }
+
+    /// Tells what a service was asked in the past, minute by minute, in any order: what its
+    /// forecast goes by, if it has one. To be told again when its configuration gives it one. More
+    /// than 15 days are of no use.
+    pub async fn recall(&self, service: ServiceName, minutes: Vec<Minute>) {
+        // After the end nobody needs it.
+        self.ask(|reply| Request::Recall(service, minutes, reply)).await.unwrap_or_default();
     }
 
     /// Everything worth seeing as of now; none once control has ended.

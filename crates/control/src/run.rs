@@ -279,6 +279,12 @@ impl Control {
     fn request(&mut self, request: Request) {
         let now = self.clock.now();
         match request {
+            Request::Recall(service, minutes, reply) => {
+                let taken = self.state.apply(now, Event::Recalled { service, minutes });
+                debug_assert!(taken.is_ok(), "only configurations and orders are refused");
+                self.settle(now);
+                answer(reply, ());
+            }
             Request::View(reply) => answer(reply, self.state.view(now)),
             Request::Journal(after, reply) => answer(reply, self.state.journal().after(after)),
             Request::Order(order, reply) => {

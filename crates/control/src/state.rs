@@ -147,6 +147,11 @@ impl State {
             Event::Quiet { id } => self.quiet(&id),
             Event::Measured(measured) => self.measured(now, &measured),
             Event::Answered { service, answer } => self.answered(now, &service, answer),
+            Event::Recalled { service, minutes } => {
+                if let Some(service) = self.services.get_mut(&service) {
+                    service.recall(&minutes);
+                }
+            }
             Event::Tick => {}
         }
         Ok(())

@@ -100,6 +100,10 @@ pub struct ScalingView {
     pub starting: u32,
     /// The last decision, and when it was made. None: it has not seen enough yet.
     pub decision: Option<(Time, scale::Decision)>,
+    /// What the calendar says, in words. None: it has no entry.
+    pub calendar: Option<String>,
+    /// What the forecast says. None: there is none, or it has not been asked yet.
+    pub forecast: Option<scale::Told>,
     /// Where the demand would change that. None: nothing is known of it.
     pub turn: Option<scale::Turn>,
 }

@@ -95,6 +95,42 @@ async fn the_herd_follows_steps() {
 }
 
 #[tokio::test]
+async fn the_calendar_is_a_floor_for_every_policy() {
+    let always = "\
+        schedule = { cron = \"* * * * *\", time_zone = \"Asia/Tokyo\", lasts = \"2m\", min = 3 }";
+    for policy in ["target", "fixed"] {
+        let herd = shop(5, &format!("policy = \"{policy}\"\n{always}")).await;
+        herd.wait_settled("shop", 3).await;
+        let why = herd.ordered(["explain", "shop"]).await;
+        assert!(why.contains("calendar: at least 3 until "), "{why}");
+        assert!(why.contains(" in Asia/Tokyo (* * * * *)"), "{why}");
+        assert!(why.contains("at least 3 by the calendar"), "{why}");
+        let metrics = herd.admin("/metrics").await.unwrap().text();
+        assert!(metrics.contains("herder_scale_limited{service=\"shop\",by=\"calendar\"} 1"));
+        // Without it, it is as it was.
+        let config = std::fs::read_to_string(herd.dir().join("herder.toml")).unwrap();
+        let quick = if policy == "target" { QUICK } else { "" };
+        herd.rewrite(&config.replace(always, quick));
+        herd.ordered(["reload"]).await;
+        herd.wait_settled("shop", 1).await;
+        herd.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_forecast_says_that_it_is_not_trusted_yet() {
+    let herd = shop(5, "forecast = true").await;
+    wait_until(PATIENCE, "a forecast", async || {
+        let why = herd.ordered(["explain", "shop"]).await;
+        why.contains("forecast: not trusted: 0.0 days are known, 2 are the least")
+    })
+    .await;
+    let status = herd.up().await["services"].take();
+    assert_eq!(status[0]["scaling"]["forecast"]["trusted"], false, "{status}");
+    herd.stop().await;
+}
+
+#[tokio::test]
 async fn a_service_that_sleeps_is_woken_once_and_everybody_is_answered() {
     let herd = shop(1, "idle_after = \"1s\"").await;
     let addr = herd.addr().await;

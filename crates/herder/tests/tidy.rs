@@ -29,7 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("model", &["http1"]),
     ("balance", &["model"]),
     ("scale", &["model"]),
-    ("config", &["model", "http1"]),
+    ("config", &["model", "http1", "scale"]),
     ("telemetry", &["model"]),
     ("proxy", &["model", "http1", "proxy_protocol", "balance", "telemetry"]),
     ("control", &["model", "proxy_protocol", "balance", "scale", "telemetry"]),

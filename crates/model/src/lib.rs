@@ -59,7 +59,7 @@ pub use rules::{Redirect, RedirectStatus, Rules};
 pub use samples::{Samples, Window};
 pub use scale::{
     Autoscale, Hpa, HpaAmount, HpaChange, HpaRules, HpaSelect, Kpa, ScaleMetric, ScaleMode,
-    ScalePolicy, ScaleStep, ScaleTarget, Step, StepChange,
+    ScalePolicy, ScaleSchedule, ScaleStep, ScaleTarget, Step, StepChange,
 };
 pub use select::{Ask, Select};
 pub use service::{

@@ -15,17 +15,40 @@ pub struct Autoscale {
     /// Without a request, a tunnel or somebody who waits for so long: no instance at all. None: at
     /// least `min` stay, always.
     pub idle_after: Option<Duration>,
+    /// Floors from the calendar, for every policy.
+    pub schedules: Vec<ScaleSchedule>,
+    /// Whether what was asked on other days is a floor, once it has shown to be right.
+    pub forecasts: bool,
+}
+
+/// At least so many instances, from each time that a cron expression names, for so long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScaleSchedule {
+    /// Minute, hour, day of the month, month, day of the week.
+    pub cron: Box<str>,
+    /// The name of the time zone whose clock is meant, as the IANA database has it.
+    pub zone: Box<str>,
+    /// How long it holds each time.
+    pub lasts: Duration,
+    /// How many, up to the service's `max`.
+    pub count: u32,
 }
 
 impl Autoscale {
     /// None: the number is `min`, or what an operator orders.
     pub const fn fixed() -> Self {
-        Self { policy: ScalePolicy::Fixed, mode: ScaleMode::Act, idle_after: None }
+        Self {
+            policy: ScalePolicy::Fixed,
+            mode: ScaleMode::Act,
+            idle_after: None,
+            schedules: Vec::new(),
+            forecasts: false,
+        }
     }
 
-    /// Whether anything is to be measured for it.
+    /// Whether nothing decides the number but the configuration and an operator.
     pub fn is_fixed(&self) -> bool {
-        self.policy == ScalePolicy::Fixed
+        self.policy == ScalePolicy::Fixed && self.schedules.is_empty()
     }
 }
 

@@ -5,8 +5,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use model::{
-    Autoscale, Hpa, Kpa, Phase, ScaleMetric, ScaleMode, ScalePolicy, ScaleStep, ScaleTarget, Step,
-    StepChange, Time,
+    Autoscale, Hpa, Kpa, Phase, ScaleMetric, ScalePolicy, ScaleStep, ScaleTarget, Step, StepChange,
+    Time,
 };
 use scale::{Bounds, Look, Member, Memory, Sample, Window, decide};
 
@@ -18,7 +18,7 @@ const TICKS: u64 = 60;
 fn main() {
     println!("{:<10}{:>10}{:>10}{:>10}", "POLICY", 3, 30, 300);
     for (name, policy) in policies() {
-        let autoscale = Autoscale { policy, mode: ScaleMode::Act, idle_after: None };
+        let autoscale = Autoscale { policy, ..Autoscale::fixed() };
         let costs = [3, 30, 300].map(|count| cost_ns(&autoscale, count));
         let costs = costs.map(|cost| format!("{cost:>10.0}"));
         println!("{name:<10}{}", costs.concat());
@@ -114,7 +114,8 @@ fn cost_ns(autoscale: &Autoscale, count: u32) -> f64 {
         }
         let tick = Instant::now();
         for Service { memory, window } in &mut services {
-            let bounds = Bounds { min: 1, max: 1000, room: None, share: None, floor: 0 };
+            let bounds =
+                Bounds { min: 1, max: 1000, room: None, share: None, calendar: 0, forecast: 0 };
             let look = Look {
                 now,
                 window,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::{Autoscale, ScalePolicy};
 
 use crate::decision::{Decision, LimitedBy, Signal};
-use crate::look::{Bounds, Look};
+use crate::look::{BLIND_AFTER, Bounds, Look};
 use crate::memory::{Memory, OfPolicy};
 use crate::{hpa, kpa, step, target};
 
@@ -16,7 +16,8 @@ const SPAN_MAX: Duration = Duration::from_secs(2 * 3600);
 /// How far back a policy looks at samples.
 pub fn span(autoscale: &Autoscale) -> Duration {
     let span = match &autoscale.policy {
-        ScalePolicy::Fixed => Duration::ZERO,
+        // So that it is known whether anything is measured.
+        ScalePolicy::Fixed => BLIND_AFTER,
         ScalePolicy::Target(_) => target::SLOW,
         ScalePolicy::Hpa(policy) => policy.sync_period,
         // A window as long before it says whether there was a gap.
@@ -63,6 +64,10 @@ fn propose(autoscale: &Autoscale, memory: &mut Memory, look: &Look<'_>) -> Decis
         (ScalePolicy::Kpa(policy), OfPolicy::Kpa(memory)) => {
             kpa::propose(policy, memory, look, was)
         }
+        // Without a calendar it is whatever somebody ordered.
+        (ScalePolicy::Fixed, OfPolicy::Fixed) if !autoscale.schedules.is_empty() => {
+            return Decision { desired: look.bounds.min, ..Decision::stay(was) };
+        }
         // A memory of another policy knows nothing that this one could go by.
         _ => return Decision::stay(was),
     };
@@ -87,10 +92,12 @@ fn hold(decision: &mut Decision, look: &Look<'_>) {
     }
 }
 
-/// The floor first: it bends to `max`, and all of it to the machine.
+/// The floors first: they bend to `max`, and all of it to the machine.
 fn bound(decision: &mut Decision, bounds: Bounds) {
     let desired = decision.desired;
-    decision.limit(LimitedBy::Floor, desired.max(bounds.floor));
+    decision.limit(LimitedBy::Calendar, desired.max(bounds.calendar));
+    let desired = decision.desired;
+    decision.limit(LimitedBy::Forecast, desired.max(bounds.forecast));
     let desired = decision.desired;
     decision.limit(LimitedBy::Min, desired.max(bounds.min));
     let desired = decision.desired;
@@ -126,7 +133,8 @@ fn sleep(autoscale: &Autoscale, memory: &mut Memory, look: &Look<'_>, decision: 
     }
     let Some(idle_after) = autoscale.idle_after else { return };
     let sleeps = !is_busy && (decision.was == 0 || look.now.since(memory.busy_at) >= idle_after);
-    if sleeps && look.bounds.floor == 0 && !look.is_rolling_out {
+    let may_sleep = look.bounds.calendar == 0 && look.bounds.forecast == 0;
+    if sleeps && may_sleep && !look.is_rolling_out {
         decision.limit(LimitedBy::Idle, 0);
     }
 }

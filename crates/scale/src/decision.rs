@@ -89,8 +89,10 @@ pub enum LimitedBy {
     Brownout,
     /// What is started does not become ready.
     Failing,
-    /// The calendar, or a forecast.
-    Floor,
+    /// The calendar wants more.
+    Calendar,
+    /// More are going to be needed, as on other days.
+    Forecast,
     /// `scale.min`.
     Min,
     /// `scale.max`.
@@ -155,7 +157,8 @@ impl LimitedBy {
         LimitedBy::Panic,
         LimitedBy::Brownout,
         LimitedBy::Failing,
-        LimitedBy::Floor,
+        LimitedBy::Calendar,
+        LimitedBy::Forecast,
         LimitedBy::Min,
         LimitedBy::Max,
         LimitedBy::Room,
@@ -177,7 +180,8 @@ impl LimitedBy {
             LimitedBy::Panic => "panic",
             LimitedBy::Brownout => "brownout",
             LimitedBy::Failing => "failing",
-            LimitedBy::Floor => "floor",
+            LimitedBy::Calendar => "calendar",
+            LimitedBy::Forecast => "forecast",
             LimitedBy::Min => "min",
             LimitedBy::Max => "max",
             LimitedBy::Room => "room",

@@ -1,4 +1,4 @@
-//! A floor from the past: what was needed at this time of the day or the week, and is again.
+//! A floor from the past: what was asked at this time of the day or the week, and is again.
 //! It only adds to what a policy decides, and says nothing before it was right for a day.
 
 use std::collections::VecDeque;
@@ -22,10 +22,10 @@ const ERROR_MAX: f64 = 0.25;
 /// So many of a hundred steps of the last day have to be known, and foretold, to judge by them.
 const KNOWN_PERCENT_MIN: usize = 80;
 
-/// What a service needed, the newest step last. Bounded: 15 days, then the oldest is forgotten.
+/// What a service was asked, the newest step last. Bounded: 15 days, then the oldest is forgotten.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// The most that was needed within each step, in instances. None: nothing is known of it.
+    /// The most of each step. None: nothing is known of it.
     steps: VecDeque<Option<f64>>,
     /// The number of the newest step since the epoch.
     newest: u64,
@@ -43,10 +43,8 @@ pub enum Season {
 /// What is to come.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Forecast {
-    /// At least so many instances now, because they are going to be needed before others could be
-    /// ready. Zero unless the forecast is trusted.
-    pub floor: u32,
-    /// What is expected to be needed, whether or not it is trusted. None: the past is too short.
+    /// The most that is expected before what is started now could be ready, whether or not that is
+    /// trusted. None: the past is too short.
     pub expected: Option<f64>,
     /// How it would have done on the last day, or why it is not trusted.
     pub trust: Result<Backtest, Distrust>,
@@ -57,7 +55,7 @@ pub struct Forecast {
 pub struct Backtest {
     /// What it goes by.
     pub season: Season,
-    /// What it was off by in all, as a part of what was needed.
+    /// What it was off by in all, as a part of what was asked.
     pub error: f64,
     /// What was missing in all, as a part of what was needed, if there had been as many as it said.
     pub missing: f64,
@@ -82,8 +80,8 @@ impl History {
         Self::default()
     }
 
-    /// Notes what a minute that ends at `at` needed, in instances, before any limit. What is not
-    /// finite is not known. Minutes of a rollout are better left out: they say nothing of demand.
+    /// Notes what was asked in a minute that began at `at`, in whatever unit; in any order. What is
+    /// not finite is not known, and what is older than 15 days before the newest does not count.
     pub fn push(&mut self, at: Time, needed: f64) {
         if !needed.is_finite() {
             return;
@@ -93,6 +91,10 @@ impl History {
             self.steps.clear();
             self.newest = step;
             self.steps.push_back(None);
+        }
+        let oldest = self.newest + 1 - self.steps.len() as u64;
+        if step < oldest && self.newest - step < STEPS_MAX {
+            (step..oldest).for_each(|_| self.steps.push_front(None));
         }
         while self.newest < step {
             self.newest += 1;
@@ -115,7 +117,7 @@ impl History {
         let tried = [Season::Week, Season::Day].map(|season| self.backtest(season, lead));
         let best = tried.into_iter().flatten().min_by(|a, b| a.error.total_cmp(&b.error));
         let Some(best) = best else {
-            return Forecast { floor: 0, expected: None, trust: Err(Distrust::TooShort) };
+            return Forecast { expected: None, trust: Err(Distrust::TooShort) };
         };
         let step = step_of(now);
         let ahead = (step..=step + lead).filter_map(|ahead| self.expect(best.season, ahead, step));
@@ -127,8 +129,13 @@ impl History {
         } else {
             Ok(best)
         };
-        let floor = expected.filter(|_| trust.is_ok()).map_or(0, ceil);
-        Forecast { floor, expected, trust }
+        Forecast { expected, trust }
+    }
+
+    /// How much of the past is known.
+    pub fn known(&self) -> Duration {
+        let known = self.steps.iter().flatten().count();
+        STEP.saturating_mul(u32::try_from(known).unwrap_or(u32::MAX))
     }
 
     fn at(&self, step: u64) -> Option<f64> {
@@ -196,6 +203,14 @@ impl History {
             missing: part(missing),
             missing_reactive: part(missing_reactive),
         })
+    }
+}
+
+impl Forecast {
+    /// At least so many instances, if each is good for `each`: zero unless the forecast is trusted.
+    pub fn floor(&self, each: f64) -> u32 {
+        let trusted = self.expected.filter(|_| self.trust.is_ok() && each > 0.0);
+        trusted.map_or(0, |expected| ceil(expected / each))
     }
 }
 

@@ -2,10 +2,12 @@
 //! It starts and stops nothing; what it was told is all that it knows.
 #![forbid(unsafe_code)]
 
+mod calendar;
 mod decide;
 mod decision;
 mod extreme;
 mod forecast;
+mod foresight;
 mod hpa;
 mod kpa;
 mod look;
@@ -19,12 +21,14 @@ mod turn;
 mod window;
 mod words;
 
+pub use calendar::Calendar;
 pub use decide::{decide, span};
 pub use decision::{Asked, Decision, Limit, LimitedBy, Signal};
 pub use forecast::{Backtest, Distrust, Forecast, History, Season};
+pub use foresight::{Foresight, Minute, Told};
 pub use look::{Bounds, Look, Member};
 pub use memory::Memory;
 pub use room::{Shares, Size, Space, Tenant, share};
-pub use schedule::{Floor, Schedule, ScheduleError, floor};
+pub use schedule::{Floor, Schedule, ScheduleError};
 pub use turn::Turn;
 pub use window::{Sample, Window};

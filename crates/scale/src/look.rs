@@ -55,8 +55,10 @@ pub struct Bounds {
     /// Its fair part of the machine, while services together want more than there is. None: there
     /// is enough for all.
     pub share: Option<u32>,
-    /// At least so many, because the calendar or a forecast says so.
-    pub floor: u32,
+    /// At least so many, because the calendar says so.
+    pub calendar: u32,
+    /// At least so many, because a forecast says so.
+    pub forecast: u32,
 }
 
 impl Look<'_> {
@@ -73,4 +75,4 @@ impl Look<'_> {
 }
 
 /// A sample may come late; three in a row do not.
-const BLIND_AFTER: Duration = Duration::from_secs(3);
+pub(crate) const BLIND_AFTER: Duration = Duration::from_secs(3);

@@ -7,7 +7,7 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Timestamp, Zoned};
-use model::Time;
+use model::{ScaleSchedule, Time};
 
 /// At least so many instances, from each time that a cron expression names, for so long.
 #[derive(Clone, Debug)]
@@ -31,10 +31,7 @@ pub struct Floor {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
     /// The expression cannot be read.
-    #[error(
-        "{text:?} is no cron expression ({why}); write minute, hour, day of the month, month and \
-         day of the week, such as \"0 8 * * MON-FRI\""
-    )]
+    #[error("{text:?} is no cron expression ({why})")]
     Cron {
         /// The expression.
         text: String,
@@ -42,14 +39,27 @@ pub enum ScheduleError {
         why: String,
     },
     /// The expression can be read and means nothing.
-    #[error("{0:?} never comes; write a day that there is, such as \"0 8 28 2 *\"")]
+    #[error("{0:?} never comes")]
     Never(String),
     /// The time zone is not known.
-    #[error(
-        "{0:?} is no time zone; write a name of the IANA database, such as \"Europe/Berlin\", or \
-         \"UTC\""
-    )]
+    #[error("{0:?} is no time zone")]
     Zone(String),
+}
+
+impl ScheduleError {
+    /// What to write instead.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            ScheduleError::Cron { .. } => {
+                "write minute, hour, day of the month, month and day of the week, such as \
+                 \"0 8 * * MON-FRI\""
+            }
+            ScheduleError::Never(_) => "write a day that there is, such as \"0 8 28 2 *\"",
+            ScheduleError::Zone(_) => {
+                "write a name of the IANA database, such as \"Europe/Berlin\", or \"UTC\""
+            }
+        }
+    }
 }
 
 impl Schedule {
@@ -66,15 +76,36 @@ impl Schedule {
     ) -> Result<Self, ScheduleError> {
         let parser =
             CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let parsed = parser
-            .parse(cron)
-            .map_err(|why| ScheduleError::Cron { text: cron.to_owned(), why: why.to_string() })?;
+        let parsed = parser.parse(cron).map_err(|why| {
+            let why = why.to_string().trim_end_matches('.').to_owned();
+            ScheduleError::Cron { text: cron.to_owned(), why }
+        })?;
         let known = TimeZoneDatabase::bundled();
         let zone = known.get(zone).map_err(|_| ScheduleError::Zone(zone.to_owned()))?;
         let schedule = Self { cron: parsed, zone, lasts, count };
         let never = || ScheduleError::Never(cron.to_owned());
         schedule.next_after(Time::from_ms(0)).ok_or_else(never)?;
         Ok(schedule)
+    }
+
+    /// That of a service.
+    ///
+    /// # Errors
+    /// As [`Schedule::parse`].
+    pub fn of(schedule: &ScaleSchedule) -> Result<Self, ScheduleError> {
+        Self::parse(&schedule.cron, &schedule.zone, schedule.lasts, schedule.count)
+    }
+
+    /// How many it wants while it holds.
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// How a moment is said by its clock: `Mon 18:00 in Europe/Berlin`.
+    pub(crate) fn said(&self, at: Time) -> String {
+        let Some(clock) = self.clock(at) else { return "never".to_owned() };
+        let zone = self.zone.iana_name().unwrap_or("UTC");
+        format!("{} in {zone}", clock.strftime("%a %H:%M"))
     }
 
     /// What it says at `now`. It searches a calendar: ask again when the answer ends, not sooner.
@@ -102,15 +133,6 @@ impl Schedule {
         let s = i64::try_from(now.as_ms() / 1000).ok()?;
         Some(Timestamp::from_second(s).ok()?.to_zoned(self.zone.clone()))
     }
-}
-
-/// What all of them say: the largest, for as long as none of them changes.
-pub fn floor(schedules: &[Schedule], now: Time) -> Floor {
-    let none = Floor { count: 0, until: Time::from_ms(u64::MAX) };
-    schedules.iter().map(|schedule| schedule.floor(now)).fold(none, |all, floor| Floor {
-        count: all.count.max(floor.count),
-        until: all.until.min(floor.until),
-    })
 }
 
 fn at(zoned: &Zoned) -> Option<Time> {
@@ -172,27 +194,11 @@ mod tests {
     }
 
     #[test]
-    fn of_several_the_largest_holds() {
-        let day = Schedule::parse("0 8 * * *", "UTC", 10 * HOUR, 5).unwrap();
-        let noon = Schedule::parse("0 12 * * *", "UTC", HOUR, 9).unwrap();
-        let check = |now: &str, count: u32, until: &str| {
-            let expected = Floor { count, until: utc(until) };
-            assert_eq!(floor(&[day.clone(), noon.clone()], utc(now)), expected, "{now}");
-        };
-        check("2026-11-23T09:00:00", 5, "2026-11-23T12:00:00");
-        check("2026-11-23T12:30:00", 9, "2026-11-23T13:00:00");
-        check("2026-11-23T14:00:00", 5, "2026-11-23T18:00:00");
-        check("2026-11-23T20:00:00", 0, "2026-11-24T08:00:00");
-        let never = Floor { count: 0, until: Time::from_ms(u64::MAX) };
-        assert_eq!(floor(&[], utc("2026-11-23T20:00:00")), never);
-        assert_eq!(day.floor(Time::from_ms(u64::MAX)), never, "the end of time has no days");
-    }
-
-    #[test]
     fn refuses_what_it_cannot_follow() {
         let check = |cron: &str, zone: &str, expected: &str| {
-            let why = Schedule::parse(cron, zone, HOUR, 1).unwrap_err().to_string();
-            assert!(why.starts_with(expected), "{why}");
+            let why = Schedule::parse(cron, zone, HOUR, 1).unwrap_err();
+            assert!(why.to_string().starts_with(expected), "{why}");
+            assert!(why.hint().starts_with("write "), "{why}");
         };
         check("", "UTC", "\"\" is no cron expression");
         check("8 o'clock", "UTC", "\"8 o'clock\" is no cron expression");

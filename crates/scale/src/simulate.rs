@@ -119,7 +119,8 @@ impl Experiment<'_> {
     pub fn run(&self) -> Vec<Moment> {
         let begins_with = self.load.oracle(0);
         let mut plant = Plant::new(self, begins_with);
-        let bounds = Bounds { min: MIN, max: MAX, room: None, share: None, floor: 0 };
+        let bounds =
+            Bounds { min: MIN, max: MAX, room: None, share: None, calendar: 0, forecast: 0 };
         let autoscale = self.contender.autoscale();
         let mut memory = autoscale.map(|it| Memory::new(it, begins_with, moment(0)));
         let mut window = autoscale.map_or(Window::new(WINDOW), Window::of);

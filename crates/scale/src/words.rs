@@ -22,6 +22,9 @@ impl Decision {
         let mut parts = Vec::new();
         match self.strongest() {
             Some(asked) => parts.push(asked.words()),
+            // A fixed number asks nobody.
+            None if self.asked.is_empty() && self.limits.is_empty() => parts.push("min".to_owned()),
+            None if self.asked.is_empty() => {}
             None => parts.push("nothing is known of the demand".to_owned()),
         }
         if self.backlog() >= 0.05 {
@@ -82,7 +85,8 @@ impl Limit {
             LimitedBy::Panic => "held in a panic".to_owned(),
             LimitedBy::Brownout => "more have not helped".to_owned(),
             LimitedBy::Failing => "no more while starts fail".to_owned(),
-            LimitedBy::Floor => format!("at least {to} by the calendar"),
+            LimitedBy::Calendar => format!("at least {to} by the calendar"),
+            LimitedBy::Forecast => format!("at least {to} by the forecast"),
             LimitedBy::Min => "raised to min".to_owned(),
             LimitedBy::Max => "lowered to max".to_owned(),
             LimitedBy::Room => format!("the machine carries {to}"),
@@ -125,6 +129,12 @@ mod tests {
             "210 requests/s at 72.0 each: 2.92, +3.00 for those who wait, 4 at once at most"
         );
         assert_eq!(decision.limited_by(), Some(LimitedBy::Rate));
-        assert_eq!(Decision::stay(3).reason(), "nothing is known of the demand");
+        let blind = Asked { value: None, wants: None, ..asked(Signal::Arrivals, 1.0, 1.0) };
+        let unknown = Decision { asked: vec![blind], ..Decision::stay(3) };
+        assert_eq!(unknown.reason(), "nothing is known of the demand");
+        let mut fixed = Decision::stay(3);
+        assert_eq!(fixed.reason(), "min");
+        fixed.limit(LimitedBy::Calendar, 5);
+        assert_eq!(fixed.reason(), "at least 5 by the calendar");
     }
 }

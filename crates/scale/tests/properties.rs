@@ -36,12 +36,14 @@ fn numbers(ticks: &[Tick]) -> Vec<u32> {
 
 fn bounds() -> impl Strategy<Value = Bounds> {
     let room = proptest::option::of(0..60_u32);
-    (0..20_u32, 0..40_u32, room, 0..60_u32).prop_map(|(min, more, room, floor)| Bounds {
+    let floor = 0..60_u32;
+    (0..20_u32, 0..40_u32, room, floor.clone(), floor).prop_map(|(min, more, room, a, b)| Bounds {
         min,
         max: min + more,
         room,
         share: None,
-        floor,
+        calendar: a,
+        forecast: b,
     })
 }
 

@@ -5,13 +5,17 @@ mod policies;
 
 use std::time::Duration;
 
-use model::{Autoscale, Scale, ScaleMode, ScalePolicy, ScaleTarget, Source, UNLIMITED};
+use model::{
+    Autoscale, Scale, ScaleMode, ScalePolicy, ScaleSchedule, ScaleTarget, Source, UNLIMITED,
+};
 
 use crate::defaults;
 use crate::report::Report;
 use crate::resolve::resources::prometheus;
 use crate::schema::scale as written;
+use crate::schema::schedule::{Schedule, Schedules};
 use crate::schema::service::Service;
+use crate::tree::element;
 
 /// Resolves `scale` of the service at this path.
 pub(super) fn scale(
@@ -35,7 +39,8 @@ pub(super) fn scale(
         return (Scale { min: count, max: count }, Autoscale::fixed());
     }
     let bounds = bounds(&path, &table, report);
-    (bounds, autoscale(&path, service, &table, report))
+    let autoscale = autoscale(&path, service, &table, report);
+    (bounds, Autoscale { schedules: schedules(&path, &table, bounds.max, report), ..autoscale })
 }
 
 fn bounds(path: &str, table: &written::Scale, report: &mut Report<'_>) -> Scale {
@@ -81,7 +86,46 @@ fn autoscale(
             written::ScaleMode::Recommend => ScaleMode::Recommend,
         },
         idle_after: idle_after(table),
+        schedules: Vec::new(),
+        forecasts: table.forecast,
     }
+}
+
+fn schedules(
+    path: &str,
+    table: &written::Scale,
+    max: u32,
+    report: &mut Report<'_>,
+) -> Vec<ScaleSchedule> {
+    let max_path = format!("{path}.max");
+    let path = format!("{path}.schedule");
+    let all = match &table.schedule {
+        None => Vec::new(),
+        Some(Schedules::Many(all)) => each(&path, all),
+        Some(Schedules::One(one)) => vec![(path, one)],
+    };
+    let schedule = |(path, one): (String, &Schedule)| {
+        let count: u32 = one.min?.get();
+        if count > max {
+            report.problem(
+                &[&format!("{path}.min"), &max_path],
+                format!("{count} is more than scale.max ({max})"),
+                "raise scale.max or lower it".to_owned(),
+            );
+        }
+        Some(ScaleSchedule {
+            cron: one.cron.as_ref()?.value.0.clone(),
+            zone: one.time_zone.value.0.clone(),
+            lasts: one.lasts?.get(),
+            count,
+        })
+    };
+    all.into_iter().filter_map(schedule).collect()
+}
+
+/// Each of several, with its path.
+fn each<'a, T>(path: &str, all: &'a [T]) -> Vec<(String, &'a T)> {
+    all.iter().enumerate().map(|(index, one)| (element(path, index), one)).collect()
 }
 
 fn idle_after(table: &written::Scale) -> Option<Duration> {
@@ -112,6 +156,12 @@ fn without_effect(path: &str, table: &written::Scale, report: &mut Report<'_>) {
     }
     if table.policy == written::ScalePolicy::Fixed && idle_after(table).is_some() {
         problem("idle_after", "target");
+    }
+    // Neither of them knows how many instances what is asked needs.
+    if matches!(table.policy, written::ScalePolicy::Fixed | written::ScalePolicy::Step)
+        && table.forecast
+    {
+        problem("forecast", "target");
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::defaults;
 use crate::schema::policies::{Hpa, Kpa, Step};
 use crate::schema::resources::Prometheus;
+use crate::schema::schedule::Schedules;
 
 /// How many instances run, and what their number follows.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +27,14 @@ pub(crate) struct Scale {
     /// stopped. The next request waits in the queue until one is ready.
     #[schemars(extend("default" = "off"))]
     pub idle_after: Option<defaults::ScaleIdleAfter>,
+    /// Floors from the calendar, for every policy: one, or several.
+    #[schemars(example = serde_json::json!([
+        { "cron": "0 8 * * MON-FRI", "lasts": "10h", "min": 4 }
+    ]))]
+    pub schedule: Option<Schedules>,
+    /// Whether what was asked at this time of other days is a floor too. It says nothing before it
+    /// was right for a whole day.
+    pub forecast: bool,
     /// The policy `"target"`.
     pub target: Option<ScaleTarget>,
     /// The policy `"hpa"`.

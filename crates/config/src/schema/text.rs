@@ -18,6 +18,7 @@ use crate::schema::location::{Host, PathPrefix, ProbePath, RouteText};
 use crate::schema::resources::HttpUrl;
 use crate::schema::retry::MethodName;
 use crate::schema::rules::To;
+use crate::schema::schedule::{Cron, Zone};
 
 /// Why a text does not have the form it should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +81,7 @@ pub(crate) struct FormEntry {
 }
 
 /// All forms, for the checker.
-pub(crate) const FORMS: [FormEntry; 26] = [
+pub(crate) const FORMS: [FormEntry; 28] = [
     entry::<Bind>(),
     entry::<AdminBind>(),
     entry::<Ports>(),
@@ -103,6 +104,8 @@ pub(crate) const FORMS: [FormEntry; 26] = [
     entry::<MethodName>(),
     entry::<To>(),
     entry::<HttpUrl>(),
+    entry::<Cron>(),
+    entry::<Zone>(),
     entry::<Name>(),
     entry::<EnvName>(),
     entry::<Filled>(),

@@ -104,6 +104,12 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("service.NAME.scale.target.down_window", "'8500ms'", "'8600ms'"),
     ("service.NAME.scale.target.down_half_life", "'8700ms'", "'8800ms'"),
     ("service.NAME.scale.target.backlog_drain", "'8900ms'", "'9100ms'"),
+    ("service.NAME.scale.forecast", "true", "false"),
+    ("service.NAME.scale.schedule", SCHEDULE, "{ cron = '@daily', lasts = '2h', min = 3 }"),
+    ("service.NAME.scale.schedule.cron", "'0 8 * * *'", "'0 9 * * *'"),
+    ("service.NAME.scale.schedule.time_zone", "'Europe/Berlin'", "'Asia/Tokyo'"),
+    ("service.NAME.scale.schedule.lasts", "'91m'", "'92m'"),
+    ("service.NAME.scale.schedule.min", "3", "4"),
     ("service.NAME.scale.hpa.metrics", METRICS, "[{ metric = 'concurrency', target = 7 }]"),
     ("service.NAME.scale.hpa.metrics.metric", "'concurrency'", "'queue-time-ms'"),
     ("service.NAME.scale.hpa.metrics.target", "7.5", "8"),
@@ -238,6 +244,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("storage.history", "'2h'", "'3h'"),
 ];
 
+const SCHEDULE: &str = "{ cron = '@daily', lasts = '1h', min = 3 }";
 const METRICS: &str = "[{ metric = 'concurrency', target = 6 }]";
 
 /// Keys whose second value takes another key to go with it; `parse.rs` shows what they do.
@@ -427,6 +434,7 @@ fn a_default_is_what_absence_means() {
             || path.starts_with("service.shop.limits.adaptive.")
             || path.starts_with("service.shop.hedge.")
             || is_of_policy(&path)
+            || path.starts_with("service.shop.scale.schedule.")
             || path == "service.shop.health.method"
             || path == "service.shop.health.status"
             || path == "listener.web.bind";

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use model::{Phase, ScaleMode, ScalePolicy, Source, Time};
-use scale::{Bounds, Look, Member, Memory, Sample, Window};
+use scale::{Bounds, Calendar, Foresight, Look, Member, Memory, Minute, Sample, Window};
 
 use crate::journal::Journal;
 use crate::state::decision::{By, Decision};
@@ -20,6 +20,7 @@ const STARTS_MAX: usize = 20;
 pub(crate) struct Autoscaler {
     window: Window,
     memory: Memory,
+    calendar: Calendar,
     /// The last decision, and when it was made.
     last: Option<(Time, scale::Decision)>,
 }
@@ -30,6 +31,8 @@ impl Autoscaler {
         Self {
             window: Window::new(scale::span(autoscale)),
             memory: Memory::new(autoscale, service.decision.count, now),
+            calendar: Calendar::new(&autoscale.schedules)
+                .expect("a configuration whose schedules cannot be read is refused"),
             last: None,
         }
     }
@@ -57,6 +60,9 @@ impl ServiceState {
         let was = self.decision.count;
         self.follow(&mut autoscaler, now, rooms.bounds(self), journal);
         rooms.take(self, was);
+        if let (Some(foresight), Some((_, decided))) = (&mut self.foresight, &autoscaler.last) {
+            foresight.note(&sample, decided);
+        }
         self.autoscaler = Some(autoscaler);
     }
 
@@ -95,6 +101,25 @@ impl ServiceState {
         starts.get((starts.len() * 9).div_ceil(10).checked_sub(1)?).copied()
     }
 
+    /// Has a past from now on, or none any more, as its configuration says.
+    pub(crate) fn settle_foresight(&mut self, now: Time) {
+        let forecasts = self.policy.autoscale.forecasts && self.follows_demand();
+        if !forecasts {
+            self.foresight = None;
+        } else if self.foresight.is_none() {
+            // Not all services in the same second.
+            let apart = Duration::from_secs((self.slot % 60) as u64);
+            self.foresight = Some(Foresight::new(now + apart));
+        }
+    }
+
+    /// Hears what it was asked in the past, if that matters to it.
+    pub(crate) fn recall(&mut self, minutes: &[Minute]) {
+        if let Some(foresight) = &mut self.foresight {
+            foresight.recall(minutes);
+        }
+    }
+
     fn follow(
         &mut self,
         autoscaler: &mut Autoscaler,
@@ -114,11 +139,14 @@ impl ServiceState {
                 memory: self.memory_part(instance, now),
             })
             .collect();
+        let start_up = self.start_up();
+        let foresight = self.foresight.as_mut();
+        let forecast = foresight.map_or(0, |foresight| foresight.floor(now, start_up));
         let look = Look {
             now,
             window: &autoscaler.window,
             members: &members,
-            start_up: self.start_up(),
+            start_up,
             is_rolling_out: self.rollout.is_some(),
             is_failing_to_start: self.backoff.holds(now),
             bounds: Bounds {
@@ -126,7 +154,8 @@ impl ServiceState {
                 max: self.policy.scale.max,
                 room,
                 share,
-                floor: 0,
+                calendar: autoscaler.calendar.floor(now),
+                forecast,
             },
         };
         let is_obeyed =
@@ -180,6 +209,8 @@ impl ServiceState {
             idle_after: autoscale.idle_after,
             start_up: self.start_up(),
             decision: autoscaler.last.clone(),
+            calendar: autoscaler.calendar.words(),
+            forecast: self.foresight.as_ref().and_then(Foresight::told),
             turn: last.and_then(|(_, decision)| decision.turn(&autoscale.policy)),
             ready: self.ready_count(),
             starting: self.count_phase(Phase::Starting),

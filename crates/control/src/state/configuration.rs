@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use model::{Desired, ScaleMode, Service, ServiceName, Source, Time};
+use scale::Calendar;
 
 use crate::journal::Journal;
 use crate::state::State;
@@ -38,6 +39,12 @@ impl State {
             );
             return Err(self.refuse(now, None, text));
         }
+        for (name, service) in &desired.services {
+            if let Err(why) = Calendar::new(&service.autoscale.schedules) {
+                let text = format!("the calendar of {name}: {why}; {}", why.hint());
+                return Err(self.refuse(now, None, text));
+            }
+        }
         let text = format!("configuration taken: {}", difference(&self.desired, &desired));
         self.journal.herder(now, Kind::Configured, text);
         for (name, service) in &mut self.services {
@@ -50,6 +57,9 @@ impl State {
                 Some(service) => service.configure(now, policy, &mut self.journal),
                 None => self.add(now, policy),
             }
+        }
+        for service in self.services.values_mut() {
+            service.settle_foresight(now);
         }
         // What ran before is no reason for a service that is configured later.
         self.remembered.clear();

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use model::{Live, Phase, Service, Source, StaticEndpoint, Time};
 
+use scale::Foresight;
+
 use crate::Kind;
 use crate::journal::{Journal, span};
 use crate::state::adapt::Adapting;
@@ -43,6 +45,8 @@ pub(crate) struct ServiceState {
     pub(crate) autoscaler: Option<Autoscaler>,
     /// What it was told from outside.
     pub(crate) told: Told,
+    /// None unless its number is to follow a forecast as well.
+    pub(crate) foresight: Option<Foresight>,
     /// How long the last starts took, the newest last.
     pub(crate) starts: VecDeque<Duration>,
     pub(crate) backoff: Backoff,
@@ -118,6 +122,7 @@ impl ServiceState {
             meter: None,
             autoscaler: None,
             told: Told::default(),
+            foresight: None,
             starts: VecDeque::new(),
             backoff: Backoff::default(),
             instances: BTreeMap::new(),

@@ -233,7 +233,7 @@ fn some_autoscale(rng: &mut fastrand::Rng) -> Autoscale {
         return Autoscale::fixed();
     }
     let (mode, idle_after) = (ScaleMode::Act, rng.bool().then_some(s(5)));
-    Autoscale { policy: some_policy(rng), mode, idle_after }
+    Autoscale { policy: some_policy(rng), mode, idle_after, ..Autoscale::fixed() }
 }
 
 fn some_policy(rng: &mut fastrand::Rng) -> ScalePolicy {

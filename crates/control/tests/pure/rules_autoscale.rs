@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use control::{Event, Kind, Order};
-use model::{Autoscale, InFlight, Phase, ScaleMode, ScalePolicy, ScaleTarget, Service};
+use model::{
+    Autoscale, InFlight, Phase, ScaleMode, ScalePolicy, ScaleSchedule, ScaleTarget, Service, Time,
+};
+use scale::Minute;
 
 use crate::desire::{s, shop};
 use crate::rig::Rig;
@@ -238,4 +241,67 @@ fn every_service_is_measured_once_a_second() {
     let last = samples.last().unwrap();
     assert_eq!((last.service.as_str(), last.desired, last.ready), ("shop", 2, 2));
     assert!((last.sample.in_flight - 6.0).abs() < 0.01, "{last:?}");
+}
+
+#[test]
+fn the_calendar_raises_a_fixed_number_as_well_and_gives_it_back() {
+    // The clock of the rig begins a quarter of an hour after midnight.
+    let schedule =
+        ScaleSchedule { cron: "10 * * * *".into(), zone: "UTC".into(), lasts: s(600), count: 3 };
+    let autoscale = Autoscale { schedules: vec![schedule], ..Autoscale::fixed() };
+    let mut rig = Rig::ready(&[Service { autoscale, ..shop(1, 8) }]);
+    let mut changes = Vec::new();
+    for _ in 0..720 {
+        rig.wait(s(10));
+        let view = rig.service("shop");
+        let words = view.scaling.and_then(|it| it.calendar).unwrap_or_default();
+        if changes.last().is_none_or(|&(_, desired, _)| desired != view.desired) {
+            changes.push((view.desired_reason, view.desired, words));
+        }
+    }
+    let numbers: Vec<u32> = changes.iter().map(|change| change.1).collect();
+    assert_eq!(numbers, [3, 1, 3, 1, 3], "{changes:?}");
+    let (reason, _, words) = changes.iter().find(|change| change.1 == 3).unwrap();
+    assert_eq!(reason, "at least 3 by the calendar");
+    assert!(words.starts_with("at least 3 until ") && words.ends_with(":20 in UTC (10 * * * *)"));
+    let (reason, ..) = changes.iter().rev().find(|change| change.1 == 1).unwrap();
+    assert_eq!(reason, "min");
+}
+
+#[test]
+fn a_configuration_with_a_schedule_that_cannot_be_read_is_refused() {
+    let mut rig = Rig::ready(&[shop(1, 8)]);
+    let schedule = ScaleSchedule { cron: "now".into(), zone: "UTC".into(), lasts: s(60), count: 3 };
+    let autoscale = Autoscale { schedules: vec![schedule], ..Autoscale::fixed() };
+    let refused = rig.configure(&[Service { autoscale, ..shop(1, 8) }]);
+    let said = refused.unwrap_err().to_string();
+    assert!(said.starts_with("the calendar of shop: \"now\" is no cron expression"), "{said}");
+}
+
+#[test]
+fn a_forecast_that_was_right_for_a_day_orders_what_is_going_to_be_needed() {
+    let mut service = following(1, 8);
+    service.autoscale.forecasts = true;
+    let mut rig = Rig::ready(&[service]);
+    // The clock of the rig begins soon after the epoch.
+    rig.now = rig.now + s(5 * 86_400);
+    drop(carry_on(&mut rig, 10));
+    let told = |rig: &mut Rig| rig.service("shop").scaling.unwrap().forecast;
+    let before = told(&mut rig).unwrap();
+    assert!(before.forecast.trust.is_err() && before.floor == 0, "{before:?}");
+    // Four days alike, in which four times as many came as do now.
+    let now_ms = rig.service("shop").scaling.unwrap().decision.unwrap().0.as_ms();
+    let minute = |number: u64| Minute {
+        at: Time::from_ms(now_ms.saturating_sub(number * 60_000)),
+        arrivals: 8.0,
+    };
+    let minutes = (0..4 * 1440).map(minute).collect();
+    let shop = "shop".parse().unwrap();
+    rig.event(Event::Recalled { service: shop, minutes }).unwrap();
+    drop(carry_on(&mut rig, 10));
+    drop(carry_on(&mut rig, 10));
+    let after = told(&mut rig).unwrap();
+    assert!(after.forecast.trust.is_ok() && after.floor > 0, "{after:?}");
+    let nobody = "nobody".parse().unwrap();
+    rig.event(Event::Recalled { service: nobody, minutes: Vec::new() }).unwrap();
 }

@@ -156,12 +156,20 @@ pub(crate) fn of_scaling(service: &Service, scaling: &Scaling, paint: Paint) -> 
     if let Some(trouble) = &service.trouble {
         text.push_str(&format!("{}\n", paint.yellow(trouble)));
     }
+    if let Some(calendar) = &scaling.calendar {
+        text.push_str(&format!("calendar: {calendar}\n"));
+    }
+    if let Some(forecast) = &scaling.forecast {
+        text.push_str(&format!("forecast: {}\n", forecast.text));
+    }
     let Some(decision) = &scaling.decision else {
         text.push_str("It has not decided yet: it needs a second of data.\n");
         return text;
     };
-    text.push('\n');
-    text.push_str(&signals(decision).render(paint));
+    if !decision.signals.is_empty() {
+        text.push('\n');
+        text.push_str(&signals(decision).render(paint));
+    }
     if !decision.limits.is_empty() {
         text.push('\n');
         text.push_str(&limits(decision).render(paint));
@@ -214,6 +222,9 @@ fn what_would_change_it(
     decision: &ScalingDecision,
     service: &Service,
 ) -> String {
+    if scaling.policy == "fixed" {
+        return "It is min, but for what the calendar says.\n".to_owned();
+    }
     let Some(turn) = &decision.turn else {
         return "Without data about the demand the number stays as it is.\n".to_owned();
     };
@@ -227,7 +238,9 @@ fn what_would_change_it(
         Some(figure) => format!("{one_more} as soon as {name} is above {figure}."),
         None => "No more: no step adds any.".to_owned(),
     };
+    let floored = decision.limits.last().filter(|it| ["calendar", "forecast"].contains(&&*it.by));
     let fewer = match turn.fewer_below.map(number) {
+        _ if floored.is_some() => format!("No fewer: {}.", floored.map_or("", |it| &it.text)),
         _ if desired <= service.min => format!("No fewer: min is {}.", service.min),
         Some(figure) => format!("{one_fewer} once {name} stays below {figure}."),
         None => "No fewer: no step takes any away.".to_owned(),

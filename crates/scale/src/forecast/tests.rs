@@ -43,7 +43,7 @@ fn foretells_a_day_like_those_before() {
         let trust = night.trust.unwrap();
         assert!(trust.error < 0.1, "{trust:?}");
         assert!(trust.missing < trust.missing_reactive, "{trust:?}");
-        assert!((2..=3).contains(&night.floor), "seed {seed}: {night:?}");
+        assert!((2..=3).contains(&night.floor(1.0)), "seed {seed}: {night:?}");
     }
 }
 
@@ -56,7 +56,7 @@ fn orders_what_is_needed_when_it_would_be_ready() {
     for minute in 0..9 * 60 {
         history.push(at(minute), needed(minute));
         if minute % 5 == 4 {
-            floors.push(history.forecast(at(minute), START_UP).floor);
+            floors.push(history.forecast(at(minute), START_UP).floor(1.0));
         }
     }
     let eight = 8 * 12;
@@ -64,9 +64,9 @@ fn orders_what_is_needed_when_it_would_be_ready() {
     assert_eq!(floors[eight - 1], 10, "five minutes before eight");
     assert_eq!(floors[eight + 3], 10);
     let slow = history.forecast(at(7 * 60), Duration::from_secs(3600));
-    assert_eq!(slow.floor, 10, "an hour ahead, if a start takes an hour");
+    assert_eq!(slow.floor(1.0), 10, "an hour ahead, if a start takes an hour");
     assert_eq!(
-        history.forecast(at(7 * 60), Duration::MAX).floor,
+        history.forecast(at(7 * 60), Duration::MAX).floor(1.0),
         10,
         "a day is as far as it looks"
     );
@@ -102,7 +102,7 @@ fn says_nothing_before_it_was_tried() {
         let (history, now) = history(days, |_| 3.0);
         let forecast = history.forecast(now, START_UP);
         assert_eq!(forecast.trust.map(|_| ()), expected, "after {days} days");
-        assert_eq!(forecast.floor > 0, expected.is_ok());
+        assert_eq!(forecast.floor(1.0) > 0, expected.is_ok());
     };
     check(0, Err(Distrust::TooShort));
     check(1, Err(Distrust::TooShort));
@@ -121,7 +121,7 @@ fn is_not_trusted_when_days_are_not_alike() {
     });
     let forecast = history.forecast(now, START_UP);
     assert!(matches!(forecast.trust, Err(Distrust::Wrong(_))), "{forecast:?}");
-    assert_eq!(forecast.floor, 0);
+    assert_eq!(forecast.floor(1.0), 0);
     assert!(forecast.expected.is_some(), "what it would say can be seen");
 }
 
@@ -154,6 +154,25 @@ fn a_gap_is_not_known_and_the_rest_is() {
 }
 
 #[test]
+fn what_is_told_later_of_earlier_times_counts_as_well() {
+    let all: Vec<(Time, f64)> =
+        (0..3 * 24 * 60).map(|minute| (Time::from_ms(minute * MINUTE_MS), work(minute))).collect();
+    let now = Time::from_ms(3 * DAY_MS);
+    let told = |minutes: &mut dyn Iterator<Item = &(Time, f64)>| {
+        let mut history = History::new();
+        minutes.for_each(|&(at, asked)| history.push(at, asked));
+        (history.known(), history.forecast(now, START_UP))
+    };
+    let expected = told(&mut all.iter());
+    assert_eq!(expected.0, Duration::from_millis(3 * DAY_MS));
+    assert_eq!(told(&mut all.iter().rev()), expected);
+    // What came since the start, and then the past.
+    assert_eq!(told(&mut all[4000..].iter().chain(&all[..4000])), expected);
+    // Twice the same is the same.
+    assert_eq!(told(&mut all.iter().chain(&all)), expected);
+}
+
+#[test]
 fn keeps_fifteen_days_and_takes_any_time() {
     let (history, _) = history(40, work);
     assert_eq!(history.steps.len() as u64, STEPS_MAX);
@@ -161,7 +180,7 @@ fn keeps_fifteen_days_and_takes_any_time() {
     for at in [0, u64::MAX, 5, u64::MAX - 1] {
         odd.push(Time::from_ms(at), f64::MAX);
         odd.push(Time::from_ms(at), f64::INFINITY);
-        assert_eq!(odd.forecast(Time::from_ms(u64::MAX), Duration::MAX).floor, 0);
-        assert_eq!(odd.forecast(Time::from_ms(0), Duration::ZERO).floor, 0);
+        assert_eq!(odd.forecast(Time::from_ms(u64::MAX), Duration::MAX).floor(1.0), 0);
+        assert_eq!(odd.forecast(Time::from_ms(0), Duration::ZERO).floor(1.0), 0);
     }
 }

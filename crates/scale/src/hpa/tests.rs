@@ -1,7 +1,7 @@
 //! Figures of which the number of Kubernetes is known: from its documents, by hand from its source.
 //! The rules that hold for every policy are tested in the crate's `tests`, not here.
 
-use model::{Autoscale, HpaChange, Phase, ScaleMetric, ScaleMode, ScalePolicy};
+use model::{Autoscale, HpaChange, Phase, ScaleMetric, ScalePolicy};
 
 use super::*;
 use crate::{Bounds, Member, Sample, Window, decide};
@@ -22,11 +22,11 @@ impl World {
     /// One with so many instances, which are ready.
     fn new(hpa: Hpa, count: u32) -> Self {
         let now = Time::from_ms(0) + AN_HOUR;
-        let autoscale =
-            Autoscale { policy: ScalePolicy::Hpa(hpa), mode: ScaleMode::Act, idle_after: None };
+        let autoscale = Autoscale { policy: ScalePolicy::Hpa(hpa), ..Autoscale::fixed() };
         let memory = crate::Memory::new(&autoscale, count, now);
         let window = Window::of(&autoscale);
-        let bounds = Bounds { min: 1, max: 1000, room: None, share: None, floor: 0 };
+        let bounds =
+            Bounds { min: 1, max: 1000, room: None, share: None, calendar: 0, forecast: 0 };
         let mut world = Self { autoscale, memory, window, members: Vec::new(), now, bounds };
         world.members = vec![world.member(Phase::Ready, 3600, 3600, None); count as usize];
         world
@@ -218,7 +218,7 @@ fn applies_min_and_max_as_kubernetes_does() {
     // Too many or too few: at once, whatever the metrics and policies say.
     world.bounds.max = 3;
     assert_eq!(world.after(15, 100.0).desired, 3);
-    world.bounds = Bounds { min: 40, max: 50, room: None, share: None, floor: 0 };
+    world.bounds = Bounds { min: 40, max: 50, room: None, share: None, calendar: 0, forecast: 0 };
     assert_eq!(world.after(15, 1.0).desired, 40);
 }
 

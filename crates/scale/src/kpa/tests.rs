@@ -1,7 +1,7 @@
 //! Figures of which the number of Knative is known: by hand, and from its source.
 //! The rules that hold for every policy are tested in the crate's `tests`, not here.
 
-use model::{Autoscale, Phase, ScaleMode, ScalePolicy};
+use model::{Autoscale, Phase, ScalePolicy};
 
 use super::*;
 use crate::{Bounds, Member, decide};
@@ -16,8 +16,7 @@ struct World {
 
 impl World {
     fn new(kpa: Kpa, desired: u32) -> Self {
-        let autoscale =
-            Autoscale { policy: ScalePolicy::Kpa(kpa), mode: ScaleMode::Act, idle_after: None };
+        let autoscale = Autoscale { policy: ScalePolicy::Kpa(kpa), ..Autoscale::fixed() };
         let memory = crate::Memory::new(&autoscale, desired, at(0));
         let window = Window::of(&autoscale);
         Self { autoscale, memory, window, ready: desired as usize }
@@ -43,7 +42,7 @@ impl World {
             start_up: None,
             is_rolling_out: false,
             is_failing_to_start: false,
-            bounds: Bounds { min: 0, max: 1000, room: None, share: None, floor: 0 },
+            bounds: Bounds { min: 0, max: 1000, room: None, share: None, calendar: 0, forecast: 0 },
         };
         decide(&self.autoscale, &mut self.memory, &look)
     }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use model::{
-    Autoscale, Hpa, HpaAmount, HpaChange, HpaRules, HpaSelect, Kpa, ScaleMetric, ScaleMode,
-    ScalePolicy, ScaleTarget,
+    Autoscale, Hpa, HpaAmount, HpaChange, HpaRules, HpaSelect, Kpa, ScaleMetric, ScalePolicy,
+    ScaleTarget,
 };
 
 use crate::simulate::{Load, PARALLEL, UTILISATION_PERCENT};
@@ -23,7 +23,7 @@ pub struct Contender {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Says {
     /// A policy, and what is measured.
-    Policy(Autoscale),
+    Policy(Box<Autoscale>),
     /// The demand of as many seconds ahead as a start takes.
     Oracle,
     /// The most that is ever needed, all the time.
@@ -37,10 +37,7 @@ impl Contender {
 
     /// The one of that name, with the defaults of its maker, for made-up instances.
     pub fn named(name: &str) -> Option<Self> {
-        let policy = |policy| {
-            let mode = ScaleMode::Act;
-            Says::Policy(Autoscale { policy, mode, idle_after: None })
-        };
+        let policy = |policy| Says::Policy(Box::new(Autoscale { policy, ..Autoscale::fixed() }));
         let says = match name {
             "target" => policy(ScalePolicy::Target(ScaleTarget::default())),
             "target-told" => {
@@ -64,7 +61,7 @@ impl Contender {
 
     pub(super) fn autoscale(&self) -> Option<&Autoscale> {
         match &self.says {
-            Says::Policy(autoscale) => Some(autoscale),
+            Says::Policy(autoscale) => Some(autoscale.as_ref()),
             Says::Oracle | Says::Peak => None,
         }
     }

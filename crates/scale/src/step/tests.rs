@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::{Autoscale, Phase, ScaleMode, ScalePolicy};
+use model::{Autoscale, Phase, ScalePolicy};
 
 use super::*;
 use crate::{Bounds, Member, Window, decide};
@@ -24,8 +24,7 @@ impl World {
             cooldown: Duration::from_secs(30),
             steps,
         };
-        let autoscale =
-            Autoscale { policy: ScalePolicy::Step(policy), mode: ScaleMode::Act, idle_after: None };
+        let autoscale = Autoscale { policy: ScalePolicy::Step(policy), ..Autoscale::fixed() };
         let memory = crate::Memory::new(&autoscale, desired, Time::from_ms(0));
         let window = Window::of(&autoscale);
         Self { autoscale, memory, window, s: 60 }
@@ -50,7 +49,7 @@ impl World {
             start_up: None,
             is_rolling_out: false,
             is_failing_to_start: false,
-            bounds: Bounds { min: 1, max: 100, room: None, share: None, floor: 0 },
+            bounds: Bounds { min: 1, max: 100, room: None, share: None, calendar: 0, forecast: 0 },
         };
         decide(&self.autoscale, &mut self.memory, &look)
     }

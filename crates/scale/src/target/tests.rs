@@ -24,7 +24,7 @@ struct Service {
 impl Service {
     fn new(policy: ScaleTarget, ready: u32) -> Self {
         let policy = ScalePolicy::Target(policy);
-        let autoscale = Autoscale { policy, mode: ScaleMode::Act, idle_after: None };
+        let autoscale = Autoscale { policy, ..Autoscale::fixed() };
         let now = Time::from_ms(1_000_000);
         Self {
             memory: Memory::new(&autoscale, ready, now),
@@ -75,7 +75,7 @@ impl Service {
             start_up: Some(Duration::from_secs(2)),
             is_rolling_out: false,
             is_failing_to_start: false,
-            bounds: Bounds { min: 1, max: 100, room: None, share: None, floor: 0 },
+            bounds: Bounds { min: 1, max: 100, room: None, share: None, calendar: 0, forecast: 0 },
         };
         decide(&self.autoscale, &mut self.memory, &look)
     }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use model::{
-    Autoscale, Hpa, HpaAmount, HpaChange, HpaRules, HpaSelect, Kpa, ScaleMetric, ScaleMode,
-    ScalePolicy, ScaleStep, ScaleTarget, Step, StepChange,
+    Autoscale, Hpa, HpaAmount, HpaChange, HpaRules, HpaSelect, Kpa, ScaleMetric, ScalePolicy,
+    ScaleStep, ScaleTarget, Step, StepChange,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use super::world::Load;
 
 pub(crate) fn autoscale(policy: ScalePolicy) -> Autoscale {
-    Autoscale { policy, mode: ScaleMode::Act, idle_after: None }
+    Autoscale { policy, ..Autoscale::fixed() }
 }
 
 /// Any policy that a file can ask for.

@@ -52,7 +52,14 @@ impl World {
             window: Window::of(autoscale),
             members: Vec::new(),
             now,
-            bounds: Bounds { min: 1, max: 100_000, room: None, share: None, floor: 0 },
+            bounds: Bounds {
+                min: 1,
+                max: 100_000,
+                room: None,
+                share: None,
+                calendar: 0,
+                forecast: 0,
+            },
             start_up: Duration::from_secs(3),
             sampled_at: now,
         };

@@ -7,9 +7,9 @@ use model::{
 };
 
 use crate::report::Report;
+use crate::resolve::scale::each;
 use crate::rule::list;
 use crate::schema::policies as written;
-use crate::tree::element;
 
 /// Resolves the policy `hpa` of the scale at this path.
 pub(super) fn hpa(
@@ -115,11 +115,6 @@ fn nothing(path: &str, policy: &str, hint: &str, report: &mut Report<'_>) -> Sca
     let message = format!("the policy is {policy:?}, and there is nothing that it goes by");
     report.missing(&format!("{path}.policy"), &[&format!("{path}.{policy}")], message, hint.into());
     ScalePolicy::Fixed
-}
-
-/// Each of several, with its path.
-fn each<'a, T>(path: &str, all: &'a [T]) -> Vec<(String, &'a T)> {
-    all.iter().enumerate().map(|(index, one)| (element(path, index), one)).collect()
 }
 
 fn metric(written: written::Metric) -> ScaleMetric {

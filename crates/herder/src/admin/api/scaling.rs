@@ -3,7 +3,7 @@
 
 use control::ScalingView;
 use model::{ScaleMode, Time};
-use scale::Decision;
+use scale::{Decision, Distrust, Told};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -24,8 +24,28 @@ pub(crate) struct Scaling {
     pub(crate) start_up_ms: Option<u64>,
     /// After how long without demand the service sleeps, if it does.
     pub(crate) idle_after_ms: Option<u64>,
+    /// What the calendar says; absent without one.
+    pub(crate) calendar: Option<String>,
+    /// What the forecast says; absent without one.
+    pub(crate) forecast: Option<ScalingForecast>,
     /// The last decision; absent before the first.
     pub(crate) decision: Option<ScalingDecision>,
+}
+
+/// What is expected, as on other days.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ScalingForecast {
+    /// At least so many instances; 0 unless it is trusted.
+    pub(crate) floor: u32,
+    /// Whether it was right on the last day.
+    pub(crate) trusted: bool,
+    /// The most requests per second that are expected before an instance that is started now would
+    /// be ready; absent while too little of the past is known.
+    pub(crate) expected_per_second: Option<f64>,
+    /// What it was off by on the last day, as a part of what was asked.
+    pub(crate) error: Option<f64>,
+    /// Why it is trusted or not, in words.
+    pub(crate) text: String,
 }
 
 /// How many instances the demand needs, and why.
@@ -96,6 +116,8 @@ impl Scaling {
             starting: view.starting,
             start_up_ms: view.start_up.map(ms),
             idle_after_ms: view.idle_after.map(ms),
+            calendar: view.calendar.clone(),
+            forecast: view.forecast.as_ref().map(ScalingForecast::of),
             decision: view.decision.as_ref().map(|(at, it)| {
                 let turn = view.turn.map(ScalingTurn::of);
                 ScalingDecision { turn, ..ScalingDecision::of(it, now, *at) }
@@ -126,6 +148,24 @@ impl ScalingDecision {
             signals: decision.asked.iter().map(signal).collect(),
             limits: decision.limits.iter().map(limit).collect(),
             turn: None,
+        }
+    }
+}
+
+impl ScalingForecast {
+    fn of(told: &Told) -> Self {
+        let backtest = match &told.forecast.trust {
+            Ok(backtest) | Err(Distrust::Wrong(backtest) | Distrust::TooLow(backtest)) => {
+                Some(backtest)
+            }
+            Err(Distrust::TooShort) => None,
+        };
+        Self {
+            floor: told.floor,
+            trusted: told.forecast.trust.is_ok(),
+            expected_per_second: told.forecast.expected,
+            error: backtest.map(|backtest| backtest.error),
+            text: told.words(),
         }
     }
 }
