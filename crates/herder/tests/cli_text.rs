@@ -94,7 +94,7 @@ async fn a_simulation_of_scaling_prints_tables_lines_of_json_and_a_page() {
     let heading = "step: 10 times as much at once, for half an hour; a start takes 2s";
     assert_eq!(text.lines().next(), Some(heading), "{text}");
     let row = |name| text.lines().find(|line| line.starts_with(name)).unwrap();
-    assert!(row("POLICY").ends_with("RECOVER") && row("static").contains(" 1.8"), "{text}");
+    assert!(row("POLICY").ends_with("RECOVER  COLD") && row("static").contains(" 1.8"), "{text}");
     assert!(text.contains("target costs ") && text.contains("all of them"), "{text}");
 
     let directory = tempfile::tempdir().unwrap();
@@ -111,6 +111,44 @@ async fn a_simulation_of_scaling_prints_tables_lines_of_json_and_a_page() {
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.contains("<svg") && page.contains("desired") && page.contains("REV/H"), "{page}");
     assert!(!page.contains("http://") || page.contains("http://www.w3.org/2000/svg"), "{page}");
+}
+
+#[tokio::test]
+async fn a_simulation_of_scaling_tries_the_policies_of_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let shop = "[service.shop]\nrun = \"node\"\n";
+    let today = write("herder.toml", &format!("{shop}scale = {{ min = 3, max = 3 }}\n"));
+    let other = "[service.docs]\nrun = \"node\"\nroute = \"/docs\"\n";
+    let kpa = "scale = { max = 20, policy = \"kpa\", kpa.target = 8 }\n";
+    let tomorrow = write("tomorrow.toml", &format!("{shop}{kpa}{other}"));
+    let trace = write("day.csv", "second,arrivals\n0,20\n300,120\n600,20\n");
+    let order = ["simulate", "scale", "--trace", &trace, "--seeds=1", "--start-up=2s"];
+    let files = ["--config", &today, "--config", &tomorrow, "--policy=static"];
+    let text = printed([&order[..], &files, &["--service=shop"]].concat()).await;
+    let rows: Vec<&str> = text.lines().filter(|line| line.contains(" % ")).collect();
+    let is_row = |row: &str, name: &str| row.starts_with(&format!("{name} "));
+    assert!(is_row(rows[0], &today) && is_row(rows[1], &tomorrow), "{text}");
+    assert!(is_row(rows[2], "static") && rows.len() == 3, "{text}");
+    assert!(text.contains(&format!("{today} costs ")), "{text}");
+
+    let refuse = async |files: &[&str], expected: &str| {
+        let refused = Herder::once(HERDER, [&order[..], files].concat()).await;
+        assert_ne!(refused.code, Some(0), "{refused:?}");
+        assert!(refused.stderr.contains(expected), "{expected}: {refused:?}");
+    };
+    let which = "does not say which service is meant";
+    refuse(&["--config", &tomorrow], which).await;
+    refuse(&["--config", &tomorrow], "those there are: docs, shop").await;
+    let none = "starts no instances of a service `web`";
+    refuse(&["--config", &tomorrow, "--service=web"], none).await;
+    refuse(&["--service=web"], "--config").await;
+    let bad = write("bad.toml", &format!("{shop}scale.policy = \"best\"\n"));
+    refuse(&["--config", &bad], "there is no \"best\"").await;
 }
 
 #[tokio::test]

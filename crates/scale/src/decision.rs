@@ -145,7 +145,7 @@ impl Signal {
 
 impl LimitedBy {
     /// All of them, for the metric.
-    pub const ALL: [LimitedBy; 17] = [
+    pub const ALL: [LimitedBy; 18] = [
         LimitedBy::Tolerance,
         LimitedBy::Window,
         LimitedBy::Decay,

@@ -12,11 +12,15 @@ mod trace;
 
 use std::time::Duration;
 
+use model::{Autoscale, Scale, Time};
+
+use crate::calendar::Calendar;
 use crate::decide::decide;
-use crate::decision::LimitedBy;
+use crate::decision::{Decision, LimitedBy};
+use crate::foresight::Foresight;
 use crate::look::{Bounds, Look};
 use crate::memory::Memory;
-use crate::window::Window;
+use crate::window::{Sample, Window};
 
 pub use self::contender::{Contender, Says};
 pub use self::judge::{Verdict, mean};
@@ -117,11 +121,10 @@ pub struct Moment {
 impl Experiment<'_> {
     /// Runs it, and returns every second of the load.
     pub fn run(&self) -> Vec<Moment> {
-        let begins_with = self.load.oracle(0);
+        let begins_with = self.contender.begins_with(self.load.oracle(0));
         let mut plant = Plant::new(self, begins_with);
-        let bounds =
-            Bounds { min: MIN, max: MAX, room: None, share: None, calendar: 0, forecast: 0 };
         let autoscale = self.contender.autoscale();
+        let mut floors = Floors::of(autoscale, self.load.begins);
         let mut memory = autoscale.map(|it| Memory::new(it, begins_with, moment(0)));
         let mut window = autoscale.map_or(Window::new(WINDOW), Window::of);
         let mut course = Vec::with_capacity(self.load.seconds.len());
@@ -133,18 +136,24 @@ impl Experiment<'_> {
             if !is_blind {
                 window.push(sample);
             }
+            let start_up = plant.instances.start_up();
+            let is_blind = is_blind || second < WARM_UP_S;
+            let clock = self.load.begins + Duration::from_secs(at_s as u64);
             let look = Look {
                 now: sample.at,
                 window: &window,
                 members: &members,
-                start_up: plant.instances.start_up(),
+                start_up,
                 is_rolling_out: plant.instances.old() > 0,
                 is_failing_to_start: false,
-                bounds,
+                bounds: floors.bounds(self.contender.scale, clock, start_up),
             };
             let (desired, limited_by) = match (autoscale, &mut memory) {
                 (Some(autoscale), Some(memory)) => {
                     let decision = decide(autoscale, memory, &look);
+                    if !is_blind {
+                        floors.note(&Sample { at: clock, ..sample }, &decision);
+                    }
                     (decision.desired, decision.limited_by())
                 }
                 _ => (self.contender.foretell(self.load, at_s, self.start_up), None),
@@ -156,6 +165,41 @@ impl Experiment<'_> {
             plant.have(desired);
         }
         course
+    }
+}
+
+/// What holds by the clock of a load.
+struct Floors {
+    calendar: Calendar,
+    foresight: Option<Foresight>,
+}
+
+impl Floors {
+    fn of(autoscale: Option<&Autoscale>, begins: Time) -> Self {
+        let schedules = autoscale.map_or(&[][..], |it| &it.schedules);
+        Self {
+            // A file with others is refused.
+            calendar: Calendar::new(schedules).unwrap_or_default(),
+            foresight: autoscale.filter(|it| it.forecasts).map(|_| Foresight::new(begins)),
+        }
+    }
+
+    fn bounds(&mut self, scale: Scale, clock: Time, start_up: Option<Duration>) -> Bounds {
+        let foresight = self.foresight.as_mut();
+        Bounds {
+            min: scale.min,
+            max: scale.max,
+            room: None,
+            share: None,
+            calendar: self.calendar.floor(clock),
+            forecast: foresight.map_or(0, |it| it.floor(clock, start_up)),
+        }
+    }
+
+    fn note(&mut self, sample: &Sample, decision: &Decision) {
+        if let Some(foresight) = &mut self.foresight {
+            foresight.note(sample, decision);
+        }
     }
 }
 

@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use model::{
-    Autoscale, Hpa, HpaAmount, HpaChange, HpaRules, HpaSelect, Kpa, ScaleMetric, ScalePolicy,
-    ScaleTarget,
+    Autoscale, Hpa, HpaAmount, HpaChange, HpaRules, HpaSelect, Kpa, Scale, ScaleMetric,
+    ScalePolicy, ScaleTarget,
 };
 
-use crate::simulate::{Load, PARALLEL, UTILISATION_PERCENT};
+use crate::simulate::{Load, MAX, MIN, PARALLEL, UTILISATION_PERCENT};
+
+/// The one that sleeps does so after this.
+const ASLEEP_AFTER: Duration = Duration::from_secs(300);
 
 /// Somebody who says how many instances there are to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +20,8 @@ pub struct Contender {
     pub name: String,
     /// What it goes by.
     pub says: Says,
+    /// Within which bounds.
+    pub scale: Scale,
 }
 
 /// What a contender goes by.
@@ -32,8 +37,21 @@ pub enum Says {
 
 impl Contender {
     /// The names of those that there are.
-    pub const NAMES: [&str; 7] =
-        ["target", "target-told", "hpa-cpu", "hpa-concurrency", "kpa", "oracle", "static"];
+    pub const NAMES: [&str; 8] = [
+        "target",
+        "target-told",
+        "target-asleep",
+        "hpa-cpu",
+        "hpa-concurrency",
+        "kpa",
+        "oracle",
+        "static",
+    ];
+
+    /// The policy of somebody's service, with its bounds.
+    pub fn configured(name: &str, autoscale: Autoscale, scale: Scale) -> Self {
+        Self { name: name.to_owned(), says: Says::Policy(Box::new(autoscale)), scale }
+    }
 
     /// The one of that name, with the defaults of its maker, for made-up instances.
     pub fn named(name: &str) -> Option<Self> {
@@ -44,6 +62,11 @@ impl Contender {
                 let concurrency = Some(PARALLEL);
                 policy(ScalePolicy::Target(ScaleTarget { concurrency, ..ScaleTarget::default() }))
             }
+            "target-asleep" => Says::Policy(Box::new(Autoscale {
+                policy: ScalePolicy::Target(ScaleTarget::default()),
+                idle_after: Some(ASLEEP_AFTER),
+                ..Autoscale::fixed()
+            })),
             "hpa-cpu" => {
                 let percent = u64::from(UTILISATION_PERCENT);
                 policy(ScalePolicy::Hpa(hpa(ScaleMetric::CpuPercent, percent * 1000)))
@@ -56,7 +79,14 @@ impl Contender {
             "static" => Says::Peak,
             _ => return None,
         };
-        Some(Self { name: name.to_owned(), says })
+        Some(Self { name: name.to_owned(), says, scale: Scale { min: MIN, max: MAX } })
+    }
+
+    /// With how many it begins, where the demand needs so many.
+    pub(super) fn begins_with(&self, needed: u32) -> u32 {
+        let Scale { min, max } = self.scale;
+        let is_fixed = self.autoscale().is_some_and(|it| it.policy == ScalePolicy::Fixed);
+        if is_fixed { min } else { needed.clamp(min, max.max(min)) }
     }
 
     pub(super) fn autoscale(&self) -> Option<&Autoscale> {
@@ -74,7 +104,7 @@ impl Contender {
         let ahead = (at_s..=until_s).map(|at_s| load.oracle(at_s));
         match self.says {
             Says::Peak => load.peak(),
-            Says::Oracle | Says::Policy(_) => ahead.max().unwrap_or(super::MIN),
+            Says::Oracle | Says::Policy(_) => ahead.max().unwrap_or(MIN),
         }
     }
 }

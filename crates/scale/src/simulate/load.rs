@@ -1,6 +1,8 @@
 //! What comes at a made-up service, second by second, and what goes wrong meanwhile.
 //! It knows nothing of instances but how many of them the demand is worth.
 
+use model::Time;
+
 use crate::simulate::{AIM_PER_S, MAX, MIN, SERVICE_TIME, whole};
 
 /// What comes, and what happens.
@@ -8,6 +10,8 @@ use crate::simulate::{AIM_PER_S, MAX, MIN, SERVICE_TIME, whole};
 pub struct Load {
     /// One word for it.
     pub name: String,
+    /// When its first second is, for what goes by the clock.
+    pub begins: Time,
     /// Second by second; at least one.
     pub seconds: Vec<Second>,
     /// How the requests of a second are drawn.

@@ -1,6 +1,8 @@
 //! Loads that are made up: each has one thing that autoscalers trip over.
 //! It only draws demand over time; what comes of it is the plant's.
 
+use model::Time;
+
 use crate::simulate::load::{Arrivals, Load, Second, Trouble};
 use crate::simulate::{AIM_PER_S, PARALLEL, SERVICE_TIME, chance};
 
@@ -54,10 +56,12 @@ pub enum Shape {
     HeavyTail,
     /// Bursts at random: two minutes of little, 40 s of four times as much, on average.
     Bursts,
+    /// Two minutes of work, 18 minutes of nothing: for those who sleep.
+    Sparse,
 }
 
 impl Shape {
-    /// All of them.
+    /// All but what only tells those apart who sleep.
     pub const ALL: [Shape; 16] = [
         Shape::Steady,
         Shape::Step,
@@ -76,6 +80,11 @@ impl Shape {
         Shape::HeavyTail,
         Shape::Bursts,
     ];
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().chain([Shape::Sparse]).find(|shape| shape.name() == name)
+    }
 
     /// One word for it.
     pub const fn name(self) -> &'static str {
@@ -96,6 +105,7 @@ impl Shape {
             Shape::Deploy => "deploy",
             Shape::HeavyTail => "heavy-tail",
             Shape::Bursts => "bursts",
+            Shape::Sparse => "sparse",
         }
     }
 
@@ -118,6 +128,7 @@ impl Shape {
             Shape::Deploy => "all instances are replaced during a rise",
             Shape::HeavyTail => "some requests take 100 times as long as others",
             Shape::Bursts => "4 times as much at random, for 40 s on average",
+            Shape::Sparse => "2 minutes of work, 18 minutes of nothing",
         }
     }
 
@@ -139,6 +150,7 @@ impl Shape {
         });
         Load {
             name: self.name().to_owned(),
+            begins: Time::default(),
             seconds: seconds.collect(),
             arrivals: Arrivals::Poisson,
             sigma: if self == Shape::HeavyTail { SIGMA_HEAVY } else { SIGMA },
@@ -185,6 +197,13 @@ impl Shape {
             Shape::OnOff => {
                 if at_s % 1200.0 < 600.0 {
                     8.0
+                } else {
+                    0.0
+                }
+            }
+            Shape::Sparse => {
+                if at_s % 1200.0 < 120.0 {
+                    4.0
                 } else {
                     0.0
                 }

@@ -1,6 +1,8 @@
 //! The plant loses no request, the references are what one computes by hand, and the same seed
 //! gives the same course.
 
+use model::{Autoscale, Scale, ScalePolicy, ScaleSchedule, ScaleTarget, Time};
+
 use super::*;
 
 fn contender(name: &str) -> Contender {
@@ -10,6 +12,7 @@ fn contender(name: &str) -> Contender {
 fn flat(arrivals: f64, length: usize) -> Load {
     Load {
         name: "flat".to_owned(),
+        begins: Time::default(),
         seconds: vec![Second { arrivals, service_s: 0.4 }; length],
         arrivals: Arrivals::Poisson,
         sigma: 0.5,
@@ -175,6 +178,64 @@ fn a_brown_out_is_told_from_everything_else() {
             _ => assert!(capped.is_empty(), "{shape:?}: {capped:?}"),
         }
     }
+}
+
+/// What sleeps costs less, and its clients wait for a start each time; hardly one is turned away.
+#[test]
+fn who_sleeps_is_cheaper_and_each_wake_up_is_seen() {
+    let load = Shape::Sparse.load(1);
+    let run = |name| {
+        let (start_up, waits) = (Duration::from_secs(2), Waits::InFront);
+        let contender = &contender(name);
+        Experiment { load: &load, contender, start_up, waits, seed: 3 }.run()
+    };
+    let (awake, asleep) = (run("target"), run("target-asleep"));
+    let fewest = |course: &[Moment]| course.iter().map(|moment| moment.desired).min();
+    assert_eq!((fewest(&awake), fewest(&asleep)), (Some(1), Some(0)));
+    let sum = |of: fn(&Moment) -> u64| asleep.iter().map(of).sum::<u64>();
+    let (lost, came) = (sum(|moment| moment.lost), sum(|moment| moment.arrivals));
+    assert!(lost * 100 < came, "{lost} of {came}");
+    let (awake, asleep) = (Verdict::of(&awake), Verdict::of(&asleep));
+    assert!(asleep.instance_h < 0.8 * awake.instance_h, "{asleep:?} {awake:?}");
+    assert!(asleep.awaited >= awake.awaited + 2.0, "{asleep:?} {awake:?}");
+}
+
+/// A policy as it is in somebody's file: its bounds, its calendar and its forecast count too.
+#[test]
+fn a_configured_policy_brings_its_bounds_its_calendar_and_its_forecast() {
+    let hour = |from_h: u64, lasts_h: u64, count| ScaleSchedule {
+        cron: format!("0 {from_h} * * *").into(),
+        zone: "UTC".into(),
+        lasts: Duration::from_secs(lasts_h * 3600),
+        count,
+    };
+    let policy = ScalePolicy::Target(ScaleTarget::default());
+    let autoscale = Autoscale { policy, schedules: vec![hour(1, 1, 5)], ..Autoscale::fixed() };
+    let ready = |load: &Load, contender: &Contender, at_s: usize| {
+        let (start_up, waits) = (Duration::from_secs(2), Waits::InFront);
+        let experiment = Experiment { load, contender, start_up, waits, seed: 3 };
+        experiment.run()[at_s].ready
+    };
+    // It begins half an hour before one.
+    let load = Load { begins: Time::from_ms(1_800_000), ..flat(5.0, 7200) };
+    let shop = Contender::configured("shop", autoscale, Scale { min: 2, max: 4 });
+    assert_eq!(ready(&load, &shop, 1000), 2, "min");
+    assert_eq!(ready(&load, &shop, 3000), 4, "the calendar, up to max");
+    assert_eq!(ready(&load, &shop, 7000), 2);
+    let fixed = Contender::configured("shop", Autoscale::fixed(), Scale { min: 3, max: 4 });
+    assert_eq!(ready(&load, &fixed, 6000), 3);
+
+    // On the third day the step of each morning is known.
+    let mut load = flat(5.0, 2 * 86_400 + 8 * 3600);
+    let is_morning = |at_s: usize| at_s % 86_400 >= 8 * 3600;
+    for (at_s, second) in load.seconds.iter_mut().enumerate() {
+        second.arrivals = if is_morning(at_s) { 100.0 } else { 5.0 };
+    }
+    let policy = ScalePolicy::Target(ScaleTarget::default());
+    let autoscale = Autoscale { policy, forecasts: true, ..Autoscale::fixed() };
+    let shop = Contender::configured("shop", autoscale, Scale { min: 1, max: 20 });
+    let before_eight = 2 * 86_400 + 8 * 3600 - 30;
+    assert!(ready(&load, &shop, before_eight) >= 5, "{}", ready(&load, &shop, before_eight));
 }
 
 /// A part of what docs/autoscaling.md shows, with other seeds, and bars that leave room for chance.

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use model::Time;
+
 use crate::simulate::SERVICE_TIME;
 use crate::simulate::load::{Arrivals, Load, Second};
 
@@ -36,7 +38,7 @@ impl std::error::Error for TraceError {}
 /// next row; a third column, if there is one, is the mean service time in seconds, and where it is
 /// empty that of the row before. Further columns are passed over, and so are a first row that does
 /// not begin with a digit, empty rows and those that begin with `#`. The last row lasts as long as
-/// the one before.
+/// the one before. Seconds are those since the epoch, for what goes by the clock.
 ///
 /// # Errors
 /// The first line that cannot be read, goes back in time, or is beyond a bound.
@@ -82,6 +84,7 @@ pub fn parse(name: &str, text: &str) -> Result<Load, TraceError> {
     seconds.extend(std::iter::repeat_n(last, step_s));
     Ok(Load {
         name: name.to_owned(),
+        begins: Time::from_ms((began_s as u64).saturating_mul(1000)),
         seconds,
         arrivals: Arrivals::Counted,
         sigma: SIGMA,

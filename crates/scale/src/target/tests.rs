@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::{Autoscale, Phase, PrometheusQuery, ScaleMode, ScalePolicy, ScaleTarget, Time};
+use model::{Autoscale, Phase, PrometheusQuery, ScalePolicy, ScaleTarget, Time};
 
 use crate::{Bounds, Decision, LimitedBy, Look, Member, Memory, Sample, Signal, Window, decide};
 

@@ -4,21 +4,24 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Args;
+use model::{Service, ServiceName, Source};
 use scale::simulate::{Contender, Experiment, Load, Moment, Shape, Verdict, Waits, parse};
 
 use super::{html, table};
 use crate::cli::{Failure, Paint, span};
+use crate::run::Input;
 
 pub(super) const EXAMPLE: &str = "\
 EXAMPLE:
     herder simulate scale --all
     herder simulate scale --shape step,spike --start-up 10s --html report.html
     herder simulate scale --trace yesterday.csv --policy target,kpa --json
+    herder simulate scale --trace yesterday.csv --config herder.toml --config tomorrow.toml
 
 TRACE:
     A line per second, or the rate from that second on: `seconds,arrivals[,service_s]`,
@@ -34,8 +37,16 @@ const TRACE_MAX_BYTES: u64 = 64 << 20;
 pub(super) struct Scale {
     #[command(flatten)]
     what: Loads,
-    /// Who decides, comma-separated: target, target-told (knows what an instance bears), hpa-cpu,
-    /// hpa-concurrency, kpa; oracle and static know the future
+    /// A file with a policy to try, with its bounds, its calendar and its forecast, before the ones
+    /// below; several times for several
+    #[arg(long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// Whose policy is meant, where such a file has several services
+    #[arg(long, value_name = "SERVICE", requires = "config")]
+    service: Option<ServiceName>,
+    /// Who decides, comma-separated: target, target-told (knows what an instance bears),
+    /// target-asleep (sleeps after 5 minutes), hpa-cpu, hpa-concurrency, kpa; oracle and static
+    /// know the future
     #[arg(long, value_delimiter = ',', value_parser = contender, value_name = "NAME",
           default_value = "target,hpa-cpu,hpa-concurrency,kpa,static")]
     policy: Vec<Contender>,
@@ -64,7 +75,8 @@ struct Loads {
     #[arg(long)]
     all: bool,
     /// These shapes, comma-separated: steady, step, spike, square, sine, ramp, diurnal,
-    /// flash-crowd, on-off, brown-out, slow-calls, crash, blackout, deploy, heavy-tail, bursts
+    /// flash-crowd, on-off, brown-out, slow-calls, crash, blackout, deploy, heavy-tail, bursts; and
+    /// sparse, for policies that sleep, which is not among all
     #[arg(long, value_delimiter = ',', value_parser = shape, value_name = "NAME")]
     shape: Vec<Shape>,
     /// The load recorded in this file
@@ -93,7 +105,12 @@ pub(super) struct Cells {
 /// Runs the experiments and prints a table for each load and start-up time.
 pub(super) fn simulate(order: &Scale) -> Result<(), Failure> {
     let sources = order.what.sources()?;
-    let groups = run(order, &sources);
+    let mut contenders = Vec::new();
+    for file in &order.config {
+        contenders.push(configured(file, order.service.as_ref())?);
+    }
+    contenders.extend(order.policy.iter().cloned());
+    let groups = run(order, &contenders, &sources);
     if let Some(path) = &order.html {
         let page = html::page(&groups, &order.seeds)?;
         fs::write(path, page).map_err(|error| {
@@ -158,12 +175,12 @@ impl From {
 }
 
 /// All experiments, as many at a time as there are processors: each is on its own.
-fn run(order: &Scale, sources: &[From]) -> Vec<Group> {
+fn run(order: &Scale, contenders: &[Contender], sources: &[From]) -> Vec<Group> {
     let mut groups = Vec::new();
     for source in sources {
         let (name, about) = source.words();
         for &start_up in &order.start_up {
-            let cells = order.policy.iter().map(|policy| Cells {
+            let cells = contenders.iter().map(|policy| Cells {
                 policy: policy.name.clone(),
                 verdicts: vec![Verdict::default(); order.seeds.len()],
                 course: Vec::new(),
@@ -180,7 +197,7 @@ fn run(order: &Scale, sources: &[From]) -> Vec<Group> {
         let Some(source) = sources.get(number / per_source) else { return };
         let (start, seed) = (number % per_source / order.seeds.len(), number % order.seeds.len());
         let load = source.load(order.seeds[seed]);
-        for (at, contender) in order.policy.iter().enumerate() {
+        for (at, contender) in contenders.iter().enumerate() {
             let waits = if order.wait_inside { Waits::Inside } else { Waits::InFront };
             let (start_up, seed_of) = (order.start_up[start], order.seeds[seed]);
             let experiment = Experiment { load: &load, contender, start_up, waits, seed: seed_of };
@@ -202,11 +219,35 @@ fn run(order: &Scale, sources: &[From]) -> Vec<Group> {
     groups.into_inner().expect("nobody panics who holds it")
 }
 
+/// The policy of a service of a file.
+fn configured(file: &Path, service: Option<&ServiceName>) -> Result<Contender, Failure> {
+    let desired = Input::File(file.to_owned()).load()?.desired;
+    let is_meant = |it: &&Arc<Service>| {
+        matches!(it.source, Source::Command(_)) && service.is_none_or(|name| it.name == *name)
+    };
+    let meant: Vec<&Arc<Service>> = desired.services.values().filter(is_meant).collect();
+    if let [meant] = *meant.as_slice() {
+        let name = file.display().to_string();
+        return Ok(Contender::configured(&name, meant.autoscale.clone(), meant.scale));
+    }
+    let all = desired.services.values().filter(|it| matches!(it.source, Source::Command(_)));
+    let names: Vec<&str> = all.map(|it| it.name.as_str()).collect();
+    let names = match names.is_empty() {
+        true => "none".to_owned(),
+        false => names.join(", "),
+    };
+    let what = match service {
+        Some(name) => format!("{} starts no instances of a service `{name}`", file.display()),
+        None => format!("{} does not say which service is meant", file.display()),
+    };
+    Err(Failure::new(what).hint(format!("name one with --service; those there are: {names}")))
+}
+
 fn shape(name: &str) -> Result<Shape, String> {
-    let found = Shape::ALL.into_iter().find(|shape| shape.name() == name);
-    found.ok_or_else(|| {
+    Shape::named(name).ok_or_else(|| {
         let known = Shape::ALL.map(Shape::name).join(", ");
-        format!("there is no such shape; those there are: {known}")
+        let sparse = Shape::Sparse.name();
+        format!("there is no such shape; those there are: {known}, {sparse}")
     })
 }
 

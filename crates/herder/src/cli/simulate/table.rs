@@ -15,9 +15,10 @@ HOURS     instance-hours, starting and draining included, ÷ those of an oracle 
 θU θO     what was missing, and what was too much, in percent of the demand
 τU τO     the time in which something was missing, or too much
 REV/H     changes of the desired number in the other direction, per hour; CHG/H: all changes
-RECOVER   the longest time in which more than 1 of 20 requests was bad, in seconds";
+RECOVER   the longest time in which more than 1 of 20 requests was bad, in seconds
+COLD      starts that somebody waited for";
 
-const COLUMNS: [(&str, Align); 11] = [
+const COLUMNS: [(&str, Align); 12] = [
     ("POLICY", Align::Left),
     ("COST", Align::Right),
     ("BAD", Align::Right),
@@ -29,6 +30,7 @@ const COLUMNS: [(&str, Align); 11] = [
     ("REV/H", Align::Right),
     ("CHG/H", Align::Right),
     ("RECOVER", Align::Right),
+    ("COLD", Align::Right),
 ];
 
 /// A table for each group, one for all of them together, and how the first policy compares.
@@ -106,6 +108,7 @@ fn row(policy: &str, verdicts: &[Verdict]) -> Vec<Cell> {
         format!("{:.1}", mean.reversals_per_h).into(),
         format!("{:.1}", mean.changes_per_h).into(),
         format!("{:.0} s", mean.recover_s).into(),
+        format!("{:.1}", mean.awaited).into(),
     ]
 }
 
@@ -124,8 +127,11 @@ fn by_policy(groups: &[Group]) -> Vec<(String, Vec<Verdict>)> {
 /// are the first one told more, are no others.
 fn comparison(groups: &[Group]) -> Option<String> {
     let all = by_policy(groups);
-    let is_peer = |name: &str| !["oracle", "static", "target", "target-told"].contains(&name);
     let (first, own) = all.first()?;
+    let is_peer = |name: &str| {
+        let is_own = first.starts_with("target") && name.starts_with("target");
+        !is_own && !["oracle", "static"].contains(&name)
+    };
     let peers: Vec<usize> = (1..all.len()).filter(|&at| is_peer(&all[at].0)).collect();
     let best = peers
         .iter()
