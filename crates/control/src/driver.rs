@@ -4,6 +4,7 @@
 mod census;
 mod check;
 pub mod exec;
+mod groups;
 pub mod guard;
 mod lines;
 mod output;
@@ -12,7 +13,7 @@ mod process;
 mod reaper;
 mod statics;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
@@ -23,7 +24,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{InstanceId, Service, Source};
+use model::{InstanceId, Resources, Service, Source};
 use rustix::process::{Pid, Signal};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -32,6 +33,7 @@ pub(crate) use self::check::{Checked, Checks};
 pub use self::output::{Colour, Sink};
 
 use self::census::{Tags, sweep};
+use self::groups::Groups;
 use self::guard::Guard;
 use self::output::Output;
 use self::ports::Ports;
@@ -102,6 +104,9 @@ struct Shared {
     ports: RefCell<Ports>,
     output: Rc<Output>,
     guard: RefCell<Guard>,
+    groups: Groups,
+    /// Whether it was told whether resources are enforced.
+    is_verdict_told: Cell<bool>,
     sweeps: Semaphore,
 }
 
@@ -147,6 +152,8 @@ impl Driver {
             ports: RefCell::new(Ports::new(settings.ports, seed)),
             output: Rc::new(Output::start(settings.output, settings.lines_kept)?),
             guard: RefCell::new(guard),
+            groups: Groups::default(),
+            is_verdict_told: Cell::new(false),
             sweeps: Semaphore::new(SWEEPS_MAX),
         };
         Ok(Self { shared: Rc::new(shared), reaper, tasks: JoinSet::new() })
@@ -165,7 +172,7 @@ impl Driver {
         let shared = Rc::clone(&self.shared);
         match (&service.source, addr) {
             (Source::Command(command), _) => {
-                match process::start(&shared, &id, command) {
+                match process::start(&shared, &id, command, service.resources) {
                     Ok(process) => self.tasks.spawn_local(process::attend(shared, id, process)),
                     Err(reason) => self.tasks.spawn_local(process::fail(shared, id, reason)),
                 };
@@ -254,6 +261,17 @@ impl Shared {
         if self.events.send(event).await.is_err() {
             tracing::debug!("an event came after the end of control");
         }
+    }
+
+    /// Whether the resources of an instance are enforced, or why not: at the first that has some.
+    fn verdict(&self, resources: Resources) -> Option<Result<(), String>> {
+        if resources.are_unbounded() || self.is_verdict_told.replace(true) {
+            return None;
+        }
+        Some(match self.launcher {
+            Some(_) => self.groups.verdict(),
+            None => Err("instances are started directly".to_owned()),
+        })
     }
 
     fn forget(&self, id: &InstanceId) {

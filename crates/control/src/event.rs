@@ -67,6 +67,8 @@ pub enum Event {
     },
     /// Somebody looked at what instances use and what the machine has.
     Measured(Measured),
+    /// The driver found out whether it can hold instances to their resources, or why not.
+    Enforced(Result<(), String>),
     /// A Prometheus was asked for a service.
     Answered {
         /// For which.

@@ -5,7 +5,7 @@
 mod latency;
 pub(crate) mod machine;
 mod meter;
-mod process;
+pub(crate) mod process;
 mod tally;
 
 use std::sync::Arc;

@@ -69,6 +69,8 @@ pub struct State {
     strays: BTreeMap<InstanceId, Option<Ending>>,
     /// What the machine carries.
     rooms: Rooms,
+    /// Whether instances are held to their resources, or why not. None: nobody asked for it yet.
+    enforced: Option<Result<(), String>>,
     /// The next endpoint gets this key.
     endpoint_key_next: u64,
     publication: Publication,
@@ -93,6 +95,7 @@ impl State {
             services: BTreeMap::new(),
             strays: BTreeMap::new(),
             rooms: Rooms::default(),
+            enforced: None,
             endpoint_key_next: 1,
             publication: Publication::default(),
             journal: Journal::new(settings.journal_max),
@@ -146,6 +149,7 @@ impl State {
             Event::Reported { id, report: Report::Look } => self.look(&id),
             Event::Quiet { id } => self.quiet(&id),
             Event::Measured(measured) => self.measured(now, &measured),
+            Event::Enforced(verdict) => self.enforced(now, verdict),
             Event::Answered { service, answer } => self.answered(now, &service, answer),
             Event::Recalled { service, minutes } => {
                 if let Some(service) = self.services.get_mut(&service) {
@@ -182,7 +186,7 @@ impl State {
 
     fn views(&self, now: Time) -> impl Iterator<Item = ServiceView> {
         self.services.values().filter_map(move |service| {
-            let room = self.rooms.words(service);
+            let room = self.rooms.words(service, self.enforced.as_ref());
             Some(ServiceView { room, ..service.view(now)? })
         })
     }

@@ -23,15 +23,16 @@ pub(crate) struct Machine {
     pub cpu_percent: Option<defaults::MachineCpu>,
 }
 
-/// What each instance of a service is to use at most. It counts as used from the order to start an
-/// instance on; an instance that uses more is not stopped.
+/// What each instance of a service may use. It counts as used from the order to start an instance
+/// on, and is enforced by a control group (cgroup v2) where Herder may make some.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Resources {
-    /// Memory.
+    /// Memory. An instance that wants more is ended by the kernel, where that is enforced.
     #[schemars(example = &"1GiB")]
     pub memory: Option<defaults::ResourcesMemory>,
-    /// Percent of one core: 150 is one and a half.
+    /// Percent of one core: 150 is one and a half. An instance that wants more waits, where that is
+    /// enforced.
     #[schemars(example = 100)]
     pub cpu_percent: Option<defaults::ResourcesCpu>,
 }

@@ -103,7 +103,7 @@ impl Checks {
 
     fn start(&self, endpoint: &Endpoint, command: &Command) -> io::Result<(Child, Pid)> {
         let port = endpoint.addr.port();
-        let mut process = prepared(&self.shared, &endpoint.id, command, port);
+        let mut process = prepared(&self.shared, &endpoint.id, command, port, None);
         process
             .env("HERDER_ADDRESS", endpoint.addr.to_string())
             .env("HERDER_HOST", endpoint.addr.ip().to_string())

@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -12,17 +13,21 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 /// By the convention of shells: the command was found and could not be run.
 const EXIT_CANNOT_RUN: u8 = 126;
+/// What the argument begins with that names a control group.
+const GROUP: &str = "--control-group=";
 /// By the convention of shells: there is no such command.
 const EXIT_NOT_FOUND: u8 = 127;
 
 /// Becomes the command, which ends with SIGKILL when the thread that started this process ends.
 /// Returns only when that was impossible, after saying why on standard error.
 ///
-/// `args` is what follows the name of the subcommand: the pid of Herder, then program and
-/// arguments. Call it first thing in `main`, before any thread exists.
+/// `args` is what follows the name of the subcommand: the pid of Herder, perhaps
+/// [`group_argument`], then program and arguments. Call it first thing in `main`, before any thread
+/// exists.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let mut args = args.into_iter();
+    let mut args = args.into_iter().peekable();
     let parent = args.next().and_then(|pid| pid.to_str()?.parse::<i32>().ok());
+    let group = args.next_if(|arg| arg.as_encoded_bytes().starts_with(GROUP.as_bytes()));
     let (Some(parent), Some(program)) = (parent, args.next()) else {
         return fail(EXIT_CANNOT_RUN, "this subcommand is for Herder's own use: PID COMMAND...");
     };
@@ -34,10 +39,29 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if getppid().map(|pid| pid.as_raw_nonzero().get()) != Some(parent) {
         return fail(EXIT_CANNOT_RUN, "Herder ended while this instance was being started");
     }
+    if let Some(group) = group {
+        enter(&group);
+    }
     let error = Command::new(&program).args(args).exec();
     let code =
         if error.kind() == io::ErrorKind::NotFound { EXIT_NOT_FOUND } else { EXIT_CANNOT_RUN };
     fail(code, &explained(&program, &error))
+}
+
+/// The argument that names the control group which the command is to run in.
+pub(super) fn group_argument(group: &Path) -> OsString {
+    let mut argument = OsString::from(GROUP);
+    argument.push(group);
+    argument
+}
+
+/// Enters a control group. An instance that cannot runs all the same, and says so.
+fn enter(argument: &OsStr) {
+    let group = OsStr::from_bytes(argument.as_bytes().get(GROUP.len()..).unwrap_or_default());
+    if let Err(error) = std::fs::write(Path::new(group).join("cgroup.procs"), "0") {
+        let text = format!("cannot enter {}, so nothing bounds it: {error}", group.display());
+        fail(EXIT_CANNOT_RUN, &text);
+    }
 }
 
 /// Why a program could not be run, and what to do about it.

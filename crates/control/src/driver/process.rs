@@ -4,11 +4,12 @@
 use std::ffi::OsStr;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::Stdio;
 use std::rc::Rc;
 use std::time::Duration;
 
-use model::{Command, InstanceId};
+use model::{Command, InstanceId, Resources};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Child;
@@ -40,6 +41,8 @@ pub(super) struct Process {
     port: u16,
     stream: Stream,
     pipes: JoinSet<()>,
+    /// Whether resources are enforced, if that is news.
+    verdict: Option<Result<(), String>>,
 }
 
 /// Starts the process of an instance and returns at once.
@@ -50,10 +53,12 @@ pub(super) fn start(
     shared: &Rc<Shared>,
     id: &InstanceId,
     command: &Command,
+    resources: Resources,
 ) -> Result<Process, String> {
     let refused = |why: String| format!("cannot start {id}: {why}");
     let port = shared.ports.borrow_mut().take().map_err(|error| refused(error.to_string()))?;
-    let process = started(prepared(shared, id, command, port));
+    let group = shared.launcher.as_ref().and_then(|_| shared.groups.make(id, resources));
+    let process = started(prepared(shared, id, command, port, group.as_deref()));
     let (mut child, group) = process.map_err(|error| {
         shared.ports.borrow_mut().release(port);
         refused(explained(shared, command, &error))
@@ -69,7 +74,7 @@ pub(super) fn start(
     if let Some(pipe) = child.stderr.take() {
         pipes.spawn_local(stream.clone().follow(pipe));
     }
-    Ok(Process { child, group, port, stream, pipes })
+    Ok(Process { child, group, port, stream, pipes, verdict: shared.verdict(resources) })
 }
 
 /// Reports the start and the end of an instance. In between it only waits: signals are sent by
@@ -77,6 +82,9 @@ pub(super) fn start(
 pub(super) async fn attend(shared: Rc<Shared>, id: InstanceId, mut process: Process) {
     let (group, pid) = (process.group, process.child.id());
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, process.port));
+    if let Some(verdict) = process.verdict.take() {
+        shared.send(Event::Enforced(verdict)).await;
+    }
     shared.send(Event::Started { id: id.clone(), addr, pid }).await;
     let status = to_exit_status(&id, process.child.wait().await);
     // Before anything else runs: the leader's pid is free from here on, and it names the group.
@@ -151,6 +159,7 @@ pub(super) async fn clear_group(id: &InstanceId, group: Pid) {
     }
 }
 
+/// Nothing of an instance is left after it, its control group included.
 async fn sweep_instance(shared: &Shared, id: &InstanceId) {
     let turn = shared.sweeps.acquire().await;
     let swept = sweep(Tags::of_instance(&shared.run, &id.to_string())).await;
@@ -164,15 +173,17 @@ async fn sweep_instance(shared: &Shared, id: &InstanceId) {
     if !swept.clean {
         tracing::error!(instance = %id, "could not make sure that nothing of an instance is left");
     }
+    shared.groups.remove(id);
 }
 
 /// A command for an instance, as far as all of them are alike: tied to Herder's life, in a group of
-/// its own, and marked as the instance's.
+/// its own, and marked as the instance's. A launcher goes into the control group first.
 pub(super) fn prepared(
     shared: &Shared,
     id: &InstanceId,
     command: &Command,
     port: u16,
+    group: Option<&Path>,
 ) -> tokio::process::Command {
     let argv = command.argv.iter().map(|arg| arg.replace("{port}", &port.to_string()));
     let mut argv = argv.collect::<Vec<_>>().into_iter();
@@ -180,6 +191,7 @@ pub(super) fn prepared(
         Some(launcher) => {
             let mut process = tokio::process::Command::new(&launcher.program);
             process.args(&launcher.args).arg(std::process::id().to_string());
+            process.args(group.map(exec::group_argument));
             process
         }
         None => tokio::process::Command::new(argv.next().unwrap_or_default()),

@@ -8,7 +8,7 @@ use model::InstanceId;
 use rustix::param::{clock_ticks_per_second, page_size};
 
 use super::Subject;
-use super::process::{Process, pids};
+use super::process::{ANCESTORS_MAX, Process, pids};
 use super::tally::{Sum, Tally};
 use crate::Usage;
 
@@ -22,8 +22,6 @@ const PROCESSES_MAX: usize = 20_000;
 /// Processes of which the shared part of their memory is found out in one census. The others are
 /// taken to share as much as those.
 const SHARING_MAX: usize = 200;
-/// Parents of a process that are gone through, to find the instance that it belongs to.
-const ANCESTORS_MAX: usize = 64;
 
 /// What is known of processes and instances from one look to the next.
 pub(super) struct Meter {

@@ -4,6 +4,8 @@
 use std::fs::File;
 use std::io::Read;
 
+/// Parents of a process that are gone through, to find the one that it belongs to.
+pub(super) const ANCESTORS_MAX: usize = 64;
 /// Bytes of a `stat` line that are read; 52 numbers and a name of 64 bytes fit.
 const STAT_BYTES_MAX: usize = 1024;
 /// Bytes of an environment that are read. Herder's variables come last, after the instance's own:
@@ -52,6 +54,19 @@ impl Process {
         let entry = environ.split(|&byte| byte == 0).find_map(|it| it.strip_prefix(INSTANCE))?;
         String::from_utf8(entry.to_vec()).ok()
     }
+}
+
+/// Whether a process is a child of another one, or further down.
+pub(crate) fn is_below(pid: i32, ancestor: i32) -> bool {
+    let mut at = pid;
+    for _ in 0..ANCESTORS_MAX {
+        let Some(process) = Process::read(at) else { return false };
+        if process.parent == ancestor {
+            return true;
+        }
+        at = process.parent;
+    }
+    false
 }
 
 /// The pids of all processes that `/proc` shows.

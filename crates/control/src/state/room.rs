@@ -96,7 +96,11 @@ impl Rooms {
     }
 
     /// The room of a service in words, if it is limited.
-    pub(crate) fn words(&self, service: &ServiceState) -> Option<String> {
+    pub(crate) fn words(
+        &self,
+        service: &ServiceState,
+        enforced: Option<&Result<(), String>>,
+    ) -> Option<String> {
         let room = self.rooms.get(&service.slot)?;
         let carries = self.bounds(service).0?;
         let mut text = format!("the machine carries {carries}: an instance takes ");
@@ -121,6 +125,12 @@ impl Rooms {
             // Writing to a string cannot fail.
             let shares = write!(text, "; services together want more, its part is {share}");
             debug_assert!(shares.is_ok());
+        }
+        if let Some(verdict) = enforced.filter(|_| !service.policy.resources.are_unbounded()) {
+            text.push_str(match verdict {
+                Ok(()) => "; enforced",
+                Err(_) => "; not enforced",
+            });
         }
         Some(text)
     }

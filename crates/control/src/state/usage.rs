@@ -53,6 +53,16 @@ impl State {
         }
     }
 
+    /// Takes note of whether instances are held to their resources.
+    pub(super) fn enforced(&mut self, now: Time, verdict: Result<(), String>) {
+        let (kind, text) = match &verdict {
+            Ok(()) => (Kind::Configured, "resources of instances are enforced".to_owned()),
+            Err(why) => (Kind::Failure, format!("resources of instances are not enforced: {why}")),
+        };
+        self.journal.herder(now, kind, text);
+        self.enforced = Some(verdict);
+    }
+
     /// Takes note of what a Prometheus said, or of why it did not.
     pub(super) fn answered(&mut self, now: Time, name: &ServiceName, answer: Result<f64, String>) {
         let Some(service) = self.services.get_mut(name) else { return };
