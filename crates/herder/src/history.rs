@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use control::{Record, Remembered, Sampled};
 use model::ServiceName;
 
+use self::minute::Minute;
 use self::store::Store;
 use self::writer::{Message, Seen, Writer};
 
@@ -111,6 +112,15 @@ impl Archive {
     ) -> Result<String, Error> {
         let minutes = self.0.minutes(service, from_s / 60, to_s.div_ceil(60))?;
         Ok(minute::trace(&minutes, from_s, to_s))
+    }
+
+    /// What a service was asked in the last minutes that are kept, as a forecast wants it.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn past(&self, service: &ServiceName) -> Result<Vec<scale::Minute>, Error> {
+        let minutes = self.0.minutes(service, 0, u64::MAX)?;
+        Ok(minutes.iter().map(Minute::mean).collect())
     }
 }
 

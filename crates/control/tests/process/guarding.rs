@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
-use crate::kit::{Cleanup, Herd, id, runs, service, settings, subcommands, tests, until};
+use crate::kit::{Cleanup, Herd, id, runs, service, settings, state, subcommands, tests, until};
 
 tests!(
     the_guard_lives_as_long_as_herder_and_does_not_mind_signals,
@@ -111,6 +111,17 @@ fn pid(text: &str) -> Pid {
     Pid::from_raw(text.trim().parse().unwrap()).unwrap()
 }
 
+/// Waits until these processes have nothing left to do but to wait, ten looks in a row: what one
+/// had to tell the other is told, and was heard.
+async fn until_all_wait(pids: &[Pid]) {
+    let mut looks = 0;
+    let wait = || {
+        looks = if pids.iter().all(|&pid| state(pid) == Some('S')) { looks + 1 } else { 0 };
+        looks == 10
+    };
+    until("both to wait", wait).await;
+}
+
 fn guard_of(herder: Pid) -> Option<Pid> {
     subcommands(herder, "__guard").into_iter().find(|&pid| runs(pid))
 }
@@ -186,6 +197,8 @@ async fn a_new_guard_knows_what_the_old_one_knew() {
     let guard = guard_started(victim.pid()).await;
     kill_process(guard, Signal::KILL).unwrap();
     until("another guard", || guard_of(victim.pid()).is_some_and(|pid| pid != guard)).await;
+    let guard = guard_started(victim.pid()).await;
+    until_all_wait(&[victim.pid(), guard]).await;
     assert!(hidden.iter().all(|&pid| runs(pid)));
     victim.kill();
     until("the children to be gone", || !hidden.iter().any(|&pid| runs(pid))).await;

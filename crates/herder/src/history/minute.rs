@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use model::Time;
+
 /// The heading of a trace. What `herder simulate scale` reads stands first.
 pub(super) const HEADING: &str = "seconds,arrivals,service_s,in_flight,queued,desired,ready\n";
 
@@ -54,6 +56,13 @@ impl Minute {
                 self.rows.insert(at, row);
             }
         }
+    }
+
+    /// Its requests per second. A second that is missing had none.
+    #[allow(clippy::cast_possible_truncation)] // hundredths of a request are not missed
+    pub(super) fn mean(&self) -> scale::Minute {
+        let came: f64 = self.rows.iter().map(|row| f64::from(row.1) / 100.0).sum();
+        scale::Minute { at: Time::from_ms(self.number * 60_000), arrivals: (came / 60.0) as f32 }
     }
 
     /// The mean time of a request over the minute, by Little's law: what was in flight, divided by
@@ -147,6 +156,15 @@ mod tests {
         let expected: Vec<f64> = (0..60).map(f64::from).collect();
         assert_eq!(arrivals, expected);
         assert!((load.seconds[0].service_s - 360.0 / 1770.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_forecast_hears_of_the_mean_of_a_minute() {
+        let mut minute = Minute { number: 7, rows: Vec::new() };
+        minute.put(3, &second(90.0, 1.0));
+        minute.put(4, &second(30.0, 1.0));
+        let expected = scale::Minute { at: Time::from_ms(420_000), arrivals: 2.0 };
+        assert_eq!(minute.mean(), expected);
     }
 
     #[test]

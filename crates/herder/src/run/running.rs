@@ -22,6 +22,7 @@ use crate::run::files;
 use crate::run::gauges::{self, JournalCounts, Pulse};
 use crate::run::secrets::Secrets;
 use crate::run::signals::{Asked, Signals};
+use crate::run::storage;
 use crate::run::{Hopeless, Input};
 use crate::socket::Claim;
 
@@ -208,12 +209,13 @@ impl Running {
     async fn obey(&mut self, mut desired: Desired) -> Result<(), Failure> {
         self.parts.secrets.read(&mut desired)?;
         files::bound_connections(&mut desired);
-        let Parts { proxy, control, .. } = &self.parts;
+        let Parts { proxy, control, history, .. } = &self.parts;
         let prepared = proxy.prepare(&desired.listeners).map_err(Failure::new)?;
         let urls = desired.clone();
         let drains = desired.services.values().map(|service| service.drain.timeout_drain);
         let drain_max = drains.max().unwrap_or_default();
         control.handle.configure(desired).await.map_err(Failure::new)?;
+        storage::recall(history.as_ref(), &urls, &control.handle).await;
         proxy.commit(prepared);
         let addresses = proxy.addresses();
         self.announcer.reached_at(reached_at(&urls, &addresses));

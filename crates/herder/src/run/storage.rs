@@ -8,8 +8,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use config::Settings;
-use control::Remembered;
-use model::ServiceName;
+use control::{Handle, Remembered};
+use model::{Desired, ServiceName};
 
 use crate::history::History;
 use crate::run::Input;
@@ -38,6 +38,22 @@ pub(super) fn remembered(history: &History) -> BTreeMap<ServiceName, Remembered>
         tracing::warn!("every service begins with `min`: {error}");
         BTreeMap::new()
     })
+}
+
+/// Tells the forecasts of a configuration what is known of the past.
+pub(super) async fn recall(history: Option<&History>, desired: &Desired, control: &Handle) {
+    let Some(archive) = history.map(History::archive) else { return };
+    for (name, service) in &desired.services {
+        if !service.autoscale.forecasts {
+            continue;
+        }
+        let (archive, service) = (archive.clone(), name.clone());
+        match tokio::task::spawn_blocking(move || archive.past(&service)).await {
+            Ok(Ok(minutes)) => control.recall(name.clone(), minutes).await,
+            Ok(Err(error)) => tracing::warn!("the forecast of {name} begins anew: {error}"),
+            Err(error) => tracing::error!(%error, "the history could not be read"),
+        }
+    }
 }
 
 /// Makes the directory if it is not there: for its owner alone, and nothing to be committed.
