@@ -26,6 +26,14 @@ impl Clock {
         self.start_time + self.start.elapsed()
     }
 
+    /// How far the wall clock is ahead of this one, in milliseconds: it was put forward or back
+    /// since, or the machine slept.
+    pub(crate) fn wall_ahead_ms(&self) -> i64 {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let wall_ms = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
+        wall_ms.saturating_sub(i64::try_from(self.now().as_ms()).unwrap_or(i64::MAX))
+    }
+
     /// When `time` is on the clock that sleeps are measured by; at the latest `within` from now,
     /// which bounds every sleep.
     pub(crate) fn instant(&self, time: Time, within: Duration) -> Instant {

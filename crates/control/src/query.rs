@@ -2,6 +2,7 @@
 //! It reports what was said, or why nothing was; what follows from it is the state's to say.
 
 mod answer;
+mod resolve;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use self::resolve::Resolver;
 use crate::Event;
 
 /// Who asks.
@@ -67,8 +69,9 @@ impl Drop for Asked {
 }
 
 async fn ask_again(service: ServiceName, query: PrometheusQuery, events: mpsc::Sender<Event>) {
+    let mut resolver = Resolver::default();
     loop {
-        let answer = match tokio::time::timeout(query.timeout, ask(&query)).await {
+        let answer = match tokio::time::timeout(query.timeout, ask(&query, &mut resolver)).await {
             Ok(answer) => answer,
             Err(_) => Err(format!("{} did not answer within {:?}", query.authority, query.timeout)),
         };
@@ -81,11 +84,12 @@ async fn ask_again(service: ServiceName, query: PrometheusQuery, events: mpsc::S
 }
 
 /// One question, on a connection of its own.
-async fn ask(query: &PrometheusQuery) -> Result<f64, String> {
+async fn ask(query: &PrometheusQuery, resolver: &mut Resolver) -> Result<f64, String> {
     let authority = &*query.authority;
     let failed = |what: &str, error: &dyn std::fmt::Display| format!("{authority} {what}: {error}");
-    let stream =
-        TcpStream::connect(authority).await.map_err(|error| failed("cannot be reached", &error))?;
+    let unreached = |error| failed("cannot be reached", &error);
+    let addrs = resolver.addresses(authority).await.map_err(unreached)?;
+    let stream = TcpStream::connect(&*addrs).await.map_err(unreached)?;
     let mut builder = http1::Builder::new();
     builder.max_buf_size(HEAD_BYTES_MAX);
     let (mut sender, connection) =
@@ -179,7 +183,9 @@ mod tests {
             drop(stream.write_all(&answer).await);
             String::from_utf8(heard).unwrap()
         });
-        let said = ask(&query(&addr)).await.map_err(|why| why.replace(&addr, "ADDR"));
+        let said = ask(&query(&addr), &mut Resolver::default())
+            .await
+            .map_err(|why| why.replace(&addr, "ADDR"));
         (said, heard.await.unwrap())
     }
 
@@ -211,7 +217,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap().to_string();
         drop(listener);
-        let why = ask(&query(&addr)).await.unwrap_err();
+        let why = ask(&query(&addr), &mut Resolver::default()).await.unwrap_err();
         assert!(why.starts_with(&format!("{addr} cannot be reached: ")), "{why}");
     }
 }

@@ -242,6 +242,7 @@ impl Control {
         }
         if matches!(event, Event::Tick) {
             self.count_dropped();
+            self.state.wall_is_ahead(self.clock.wall_ahead_ms());
         }
         let now = self.clock.now();
         if let Err(Refusal(reason)) = self.state.apply(now, event) {

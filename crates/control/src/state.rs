@@ -77,6 +77,7 @@ pub struct State {
     journal: Journal,
     /// What services had before, until the first configuration is taken.
     remembered: BTreeMap<ServiceName, Remembered>,
+    wall_ahead_ms: i64,
     /// What was measured when the last event was applied.
     sampled: Vec<Sampled>,
     rng: fastrand::Rng,
@@ -100,6 +101,7 @@ impl State {
             publication: Publication::default(),
             journal: Journal::new(settings.journal_max),
             remembered: BTreeMap::new(),
+            wall_ahead_ms: 0,
             sampled: Vec::new(),
             rng: fastrand::Rng::with_seed(settings.seed),
         }
@@ -108,6 +110,11 @@ impl State {
     /// Where services whose number follows demand begin, if the first configuration has them.
     pub fn remember(&mut self, before: BTreeMap<ServiceName, Remembered>) {
         self.remembered = before;
+    }
+
+    /// How far the wall clock is ahead of the time that events come with. The calendar goes by it.
+    pub fn wall_is_ahead(&mut self, ahead_ms: i64) {
+        self.wall_ahead_ms = ahead_ms;
     }
 
     /// Takes note of an event. `now` never goes backwards.
@@ -125,6 +132,7 @@ impl State {
             if let Some(sample) = service.measure(now) {
                 service.watch_door(now, &mut self.journal);
                 let sample = service.add_told(sample, now);
+                service.wall_ahead_ms = self.wall_ahead_ms;
                 service.autoscale(now, sample, &mut self.rooms, &mut self.journal);
                 self.sampled.push(service.sampled(sample));
             }

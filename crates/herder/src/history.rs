@@ -9,6 +9,7 @@ mod writer;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,7 +17,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use control::{Record, Remembered, Sampled};
 use model::ServiceName;
 
-use self::minute::Minute;
 use self::store::Store;
 use self::writer::{Message, Seen, Writer};
 
@@ -26,6 +26,10 @@ pub(crate) use self::store::Error;
 const MESSAGES_MAX: usize = 256;
 /// What was desired longer ago than that says nothing of the demand of now.
 const REMEMBERED_MAX: Duration = Duration::from_secs(3600);
+/// What a forecast goes by: 15 days.
+const PAST_MINUTES: u64 = 15 * 1440;
+/// The wall clock was put forward or back, or the machine slept.
+const CLOCKS_APART_MAX_MS: u64 = 3000;
 /// The name of its file in the directory.
 const FILE: &str = "history.redb";
 
@@ -74,9 +78,10 @@ impl History {
     pub(crate) fn recorder(&self) -> Record {
         let messages = self.messages.clone();
         let lost = self.store.lost();
+        let ahead_ms = AtomicI64::new(0);
         Box::new(move |sampled: &[Sampled]| {
-            let at_s = unix_s();
-            let seen = sampled.iter().map(|sampled| Seen::of(sampled, at_s)).collect();
+            let of = |sampled: &Sampled| Seen::of(sampled, dated_s(sampled, &ahead_ms));
+            let seen = sampled.iter().map(of).collect();
             if let Err(TrySendError::Full(_)) = messages.try_send(Message::Seen(seen)) {
                 lost.add();
             }
@@ -119,9 +124,24 @@ impl Archive {
     /// # Errors
     /// The file cannot be read.
     pub(crate) fn past(&self, service: &ServiceName) -> Result<Vec<scale::Minute>, Error> {
-        let minutes = self.0.minutes(service, 0, u64::MAX)?;
-        Ok(minutes.iter().map(Minute::mean).collect())
+        let from = (unix_s() / 60).saturating_sub(PAST_MINUTES);
+        let mut past = Vec::new();
+        self.0.each(service, (from, u64::MAX), |minute| past.push(minute.mean()))?;
+        Ok(minute::whole(&past))
     }
+}
+
+/// The second that a sample is of. Samples follow each other evenly on their own clock, so each has
+/// a second to itself; the wall clock is looked at only where that clock is off by seconds.
+fn dated_s(sampled: &Sampled, ahead_ms: &AtomicI64) -> u64 {
+    let at_ms = i64::try_from(sampled.sample.at.as_ms()).unwrap_or(i64::MAX);
+    let wall_ms = i64::try_from(unix_s()).unwrap_or(i64::MAX).saturating_mul(1000);
+    let off_ms = wall_ms.saturating_sub(at_ms);
+    if off_ms.abs_diff(ahead_ms.load(Ordering::Relaxed)) > CLOCKS_APART_MAX_MS {
+        ahead_ms.store(off_ms, Ordering::Relaxed);
+    }
+    let dated_ms = at_ms.saturating_add(ahead_ms.load(Ordering::Relaxed)).max(0);
+    dated_ms.unsigned_abs() / 1000
 }
 
 /// Seconds since 1970; a clock before that is at 1970.

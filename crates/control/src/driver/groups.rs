@@ -24,6 +24,8 @@ const PERIOD_US: u64 = 100_000;
 pub(super) struct Groups {
     /// The group that they are made in, or why there is none; found out when one is needed.
     base: OnceCell<Result<PathBuf, String>>,
+    /// Why a group could not be made after all.
+    failed: OnceCell<String>,
 }
 
 impl Groups {
@@ -38,6 +40,7 @@ impl Groups {
             Ok(group) => Some(group),
             Err(error) => {
                 tracing::warn!(instance = %id, %error, "could not make a control group");
+                self.failed.get_or_init(|| format!("a control group cannot be made: {error}"));
                 None
             }
         }
@@ -55,8 +58,11 @@ impl Groups {
         }
     }
 
-    /// Whether resources are enforced, or why not.
+    /// Whether resources are enforced, or why not; asked after the first group was to be made.
     pub(super) fn verdict(&self) -> Result<(), String> {
+        if let Some(why) = self.failed.get() {
+            return Err(why.clone());
+        }
         self.base().as_ref().map(drop).map_err(Clone::clone)
     }
 
@@ -188,7 +194,8 @@ mod tests {
         assert_eq!(read(made.join("memory.max")), "1073741824");
         assert_eq!(read(made.join("memory.oom.group")), "1");
         assert_eq!(read(made.join("cpu.max")), "150000 100000");
-        let groups = Groups { base: OnceCell::from(Ok(dir.path().to_owned())) };
+        let base = OnceCell::from(Ok(dir.path().to_owned()));
+        let groups = Groups { base, ..Groups::default() };
         // In the kernel a group has no files that are in the way.
         ["memory.max", "memory.oom.group", "cpu.max"]
             .iter()

@@ -73,6 +73,11 @@ impl ServiceState {
             && matches!(self.policy.source, Source::Command(_))
     }
 
+    /// What the wall clock says.
+    fn wall(&self, now: Time) -> Time {
+        Time::from_ms(now.as_ms().saturating_add_signed(self.wall_ahead_ms))
+    }
+
     /// Forgets what another policy has seen.
     pub(crate) fn forget_demand(&mut self) {
         self.autoscaler = None;
@@ -154,7 +159,7 @@ impl ServiceState {
                 max: self.policy.scale.max,
                 room,
                 share,
-                calendar: autoscaler.calendar.floor(now),
+                calendar: autoscaler.calendar.floor(self.wall(now)),
                 forecast,
             },
         };

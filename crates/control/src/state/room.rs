@@ -3,12 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use model::{Machine, Source, Time};
 use scale::{LimitedBy, Size, Space, Tenant, share};
 
 use crate::Hardware;
 use crate::state::service::{ServiceState, Standing};
+
+/// What instances use goes up and down; only what was too much for so long is taken back.
+const TAKEN_BACK_AFTER: Duration = Duration::from_secs(10);
 
 /// The room of the machine, as it was when instances were measured last.
 #[derive(Debug, Default)]
@@ -19,6 +23,9 @@ pub(crate) struct Rooms {
     left: Space,
     /// By slot: the services that it limits.
     rooms: BTreeMap<usize, Room>,
+    /// By slot: since when a service has more than its part.
+    above: BTreeMap<usize, Time>,
+    looked_at: Time,
 }
 
 /// The room of one service.
@@ -48,9 +55,11 @@ impl Rooms {
         self.space = Space { memory_bytes: Some(memory_bytes), cpu_percent: Some(cpu_percent) };
         self.left = self.space;
         self.rooms.clear();
+        self.looked_at = now;
         // What is reserved and not used yet is free now, and will not be.
         let (mut shared, mut unused_bytes) = (self.space, 0);
         let (mut slots, mut tenants) = (Vec::new(), Vec::new());
+        let mut above = BTreeMap::new();
         for service in services {
             let used_bytes = service.memory_used(now);
             let count = service.occupied();
@@ -64,19 +73,23 @@ impl Rooms {
             let reserved = size.memory_bytes.saturating_mul(u64::from(count));
             unused_bytes += reserved.saturating_sub(used_bytes);
             self.rooms.insert(service.slot, Room { size, is_estimate, share: None });
-            slots.push(service.slot);
+            slots.push((service.slot, service.decision.count));
             tenants.push(Tenant { size, min: service.least(), wants: service.wish() });
         }
         let free_bytes = hardware.free_bytes.saturating_sub(unused_bytes);
         self.left.memory_bytes = self.left.memory_bytes.map(|left| left.min(free_bytes));
         let shares = share(shared, &tenants);
         if shares.is_short {
-            for (slot, count) in slots.iter().zip(shares.counts) {
+            for ((slot, there), count) in slots.iter().zip(shares.counts) {
                 if let Some(room) = self.rooms.get_mut(slot) {
                     room.share = Some(count);
                 }
+                if *there > count {
+                    above.insert(*slot, self.above.get(slot).copied().unwrap_or(now));
+                }
             }
         }
+        self.above = above;
     }
 
     /// How many instances a service may have, and what its part is while there is not enough for
@@ -84,7 +97,10 @@ impl Rooms {
     pub(crate) fn bounds(&self, service: &ServiceState) -> (Option<u32>, Option<u32>) {
         let Some(room) = self.rooms.get(&service.slot) else { return (None, None) };
         let fits = self.left.fits(room.size);
-        (fits.map(|fits| service.decision.count.saturating_add(fits)), room.share)
+        let above_for = self.above.get(&service.slot).map(|since| self.looked_at.since(*since));
+        let is_new = above_for.is_some_and(|span| span < TAKEN_BACK_AFTER);
+        let part = |share: u32| if is_new { share.max(service.decision.count) } else { share };
+        (fits.map(|fits| service.decision.count.saturating_add(fits)), room.share.map(part))
     }
 
     /// Takes note that a service is to have more than before: it is gone for the others.

@@ -47,6 +47,8 @@ pub(crate) struct ServiceState {
     pub(crate) told: Told,
     /// None unless its number is to follow a forecast as well.
     pub(crate) foresight: Option<Foresight>,
+    /// How far the wall clock is ahead of the time of events.
+    pub(crate) wall_ahead_ms: i64,
     /// How long the last starts took, the newest last.
     pub(crate) starts: VecDeque<Duration>,
     pub(crate) backoff: Backoff,
@@ -123,6 +125,7 @@ impl ServiceState {
             autoscaler: None,
             told: Told::default(),
             foresight: None,
+            wall_ahead_ms: 0,
             starts: VecDeque::new(),
             backoff: Backoff::default(),
             instances: BTreeMap::new(),

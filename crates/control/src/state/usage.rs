@@ -76,7 +76,8 @@ impl State {
                 }
             }
             (before, Err(why)) => {
-                if before.as_ref() != Some(&why) {
+                // `herder explain` has the newest reason; the journal is not filled with all.
+                if before.is_none() {
                     let text = format!(
                         "{name}: its Prometheus said nothing, and without it no instance is taken \
                          away: {why}"

@@ -108,6 +108,14 @@ fn line(text: &mut String, at_s: u64, row: &Row, service_s: Option<f64>) {
     writeln!(text, "{at_s},{arrivals},{service_s},{in_flight},{queued},{desired},{ready}").ok();
 }
 
+/// Those of which the minutes before and after are known as well: at the end of a time without
+/// Herder a minute may be a part of one.
+pub(super) fn whole(minutes: &[scale::Minute]) -> Vec<scale::Minute> {
+    let follows = |a: &scale::Minute, b: &scale::Minute| b.at.as_ms() - a.at.as_ms() == 60_000;
+    let known = minutes.windows(3).filter(|w| follows(&w[0], &w[1]) && follows(&w[1], &w[2]));
+    known.map(|w| w[1]).collect()
+}
+
 /// From this second on nothing came.
 fn quiet(text: &mut String, at_s: u64) {
     writeln!(text, "{at_s},0,,0,0,,").ok();
@@ -165,6 +173,14 @@ mod tests {
         minute.put(4, &second(30.0, 1.0));
         let expected = scale::Minute { at: Time::from_ms(420_000), arrivals: 2.0 };
         assert_eq!(minute.mean(), expected);
+    }
+
+    #[test]
+    fn a_part_of_a_minute_is_not_taken_for_a_whole_one() {
+        let minute = |number| Minute { number, rows: Vec::new() }.mean();
+        let known = [3, 4, 5, 6, 9, 10, 20].map(minute);
+        assert_eq!(whole(&known), [4, 5].map(minute));
+        assert_eq!(whole(&[]), []);
     }
 
     #[test]

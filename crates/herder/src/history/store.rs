@@ -111,14 +111,25 @@ impl Store {
         from: u64,
         to: u64,
     ) -> Result<Vec<Minute>, Error> {
+        let mut found = Vec::new();
+        self.each(service, (from, to), |minute| found.push(minute))?;
+        Ok(found)
+    }
+
+    /// Hands over the minutes of a service from one number to before another, in order.
+    pub(super) fn each(
+        &self,
+        service: &ServiceName,
+        (from, to): (u64, u64),
+        mut take: impl FnMut(Minute),
+    ) -> Result<(), Error> {
         self.attempt(|| {
             let table = self.database.begin_read()?.open_table(MINUTES)?;
-            let mut found = Vec::new();
             for entry in table.range((service.as_str(), from)..(service.as_str(), to.max(from)))? {
                 let (key, rows) = entry?;
-                found.push(Minute { number: key.value().1, rows: rows.value() });
+                take(Minute { number: key.value().1, rows: rows.value() });
             }
-            Ok(found)
+            Ok(())
         })
     }
 

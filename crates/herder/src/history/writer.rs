@@ -106,6 +106,8 @@ impl Writer {
 
     fn begin(&mut self, number: u64) {
         self.number = number;
+        // Who was not measured in the minute that ended is not configured any more.
+        self.services.retain(|_, (minute, last)| last.at_s / 60 >= minute.number);
         for (minute, _) in self.services.values_mut() {
             *minute = Minute { number, rows: Vec::new() };
         }
@@ -224,6 +226,21 @@ mod tests {
         assert_eq!(stage.written("shop"), [655, 656, 661]);
         stage.take("shop", 663, 5.0, 2);
         assert_eq!(stage.written("shop"), [655, 656, 661, 663]);
+    }
+
+    #[test]
+    fn who_is_not_measured_any_more_is_not_written_any_more() {
+        let mut stage = stage(3600);
+        stage.take("old", 600, 5.0, 2);
+        stage.take("shop", 661, 5.0, 2);
+        stage.take("shop", 721, 5.0, 2);
+        stage.take("shop", 781, 5.0, 2);
+        let minutes = |name: &str| {
+            let found = stage.store.minutes(&name.parse().unwrap(), 0, u64::MAX).unwrap();
+            found.iter().map(|minute| minute.number).collect::<Vec<u64>>()
+        };
+        stage.writer.flush();
+        assert_eq!((minutes("old"), minutes("shop")), (vec![10, 11], vec![11, 12, 13]));
     }
 
     #[test]

@@ -215,8 +215,8 @@ impl Running {
         let drains = desired.services.values().map(|service| service.drain.timeout_drain);
         let drain_max = drains.max().unwrap_or_default();
         control.handle.configure(desired).await.map_err(Failure::new)?;
-        storage::recall(history.as_ref(), &urls, &control.handle).await;
         proxy.commit(prepared);
+        storage::recall(history.as_ref(), &urls, &control.handle);
         let addresses = proxy.addresses();
         self.announcer.reached_at(reached_at(&urls, &addresses));
         let listener = |(name, addr): &(Box<str>, SocketAddr)| Listener {

@@ -40,20 +40,23 @@ pub(super) fn remembered(history: &History) -> BTreeMap<ServiceName, Remembered>
     })
 }
 
-/// Tells the forecasts of a configuration what is known of the past.
-pub(super) async fn recall(history: Option<&History>, desired: &Desired, control: &Handle) {
+/// Tells the forecasts of a configuration what is known of the past. It returns at once: a forecast
+/// says nothing until it knows enough.
+pub(super) fn recall(history: Option<&History>, desired: &Desired, control: &Handle) {
     let Some(archive) = history.map(History::archive) else { return };
-    for (name, service) in &desired.services {
-        if !service.autoscale.forecasts {
-            continue;
+    let forecasts = desired.services.values().filter(|service| service.autoscale.forecasts);
+    let names: Vec<ServiceName> = forecasts.map(|service| service.name.clone()).collect();
+    let control = control.clone();
+    tokio::spawn(async move {
+        for name in names {
+            let (archive, service) = (archive.clone(), name.clone());
+            match tokio::task::spawn_blocking(move || archive.past(&service)).await {
+                Ok(Ok(minutes)) => control.recall(name, minutes).await,
+                Ok(Err(error)) => tracing::warn!("the forecast of {name} begins anew: {error}"),
+                Err(error) => tracing::error!(%error, "the history could not be read"),
+            }
         }
-        let (archive, service) = (archive.clone(), name.clone());
-        match tokio::task::spawn_blocking(move || archive.past(&service)).await {
-            Ok(Ok(minutes)) => control.recall(name.clone(), minutes).await,
-            Ok(Err(error)) => tracing::warn!("the forecast of {name} begins anew: {error}"),
-            Err(error) => tracing::error!(%error, "the history could not be read"),
-        }
-    }
+    });
 }
 
 /// Makes the directory if it is not there: for its owner alone, and nothing to be committed.

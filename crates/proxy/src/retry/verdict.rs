@@ -38,7 +38,10 @@ impl Attempt<'_> {
         if said(head) == Said::Busy
             && let Some(rest) = retry_after(head, link_in.unread())
         {
-            self.begun.endpoint().rest_until(self.worker.now() + rest);
+            // The response may be the one of a hedge, which another endpoint gave.
+            let winner = self.tries.winner();
+            let by = winner.as_ref().unwrap_or(self.begun).endpoint();
+            by.rest_until(self.worker.now() + rest);
         }
         self.tries.free();
         self.judge_again(head, client_in)
@@ -89,8 +92,9 @@ impl Attempt<'_> {
         if tries.left == 0 || !tries.is_repeatable || !is_whole {
             return Ok(false);
         }
-        let tried: Vec<u64> =
-            tries.tried.iter().copied().chain([self.begun.endpoint().key]).collect();
+        let won = tries.winner().as_ref().map(|winner| winner.endpoint().key);
+        let at_hand = [self.begun.endpoint().key];
+        let tried: Vec<u64> = tries.tried.iter().copied().chain(at_hand).chain(won).collect();
         if !has_other(place, &tried) {
             return Ok(false);
         }

@@ -74,7 +74,9 @@ impl Brownout {
     /// The most instances that make sense now, if each serves `concurrency` requests at once. None:
     /// as many as are needed.
     pub(super) fn look(&mut self, concurrency: f64, look: &Look<'_>, was: u32) -> Option<u32> {
-        let present = Present::measure(concurrency, look)?;
+        let Some(present) = Present::measure(concurrency, look) else {
+            return self.stalled(look, was);
+        };
         let now = look.now;
         let usual_s = *self.usual_s.get_or_insert(present.took_s);
         let factor = if self.trial.is_some() { SLOW_UNTIL } else { SLOW_FROM };
@@ -96,6 +98,14 @@ impl Brownout {
         let (trial, most) = trial.go_on(look, was, &present);
         self.trial = Some(trial);
         Some(most)
+    }
+
+    /// What is allowed while nothing at all is answered: as much as before that, if it began slowly.
+    fn stalled(&self, look: &Look<'_>, was: u32) -> Option<u32> {
+        let there = |sample: &Sample| Some(sample.in_flight + sample.queued);
+        let there = look.window.mean(look.now, PRESENT, there)?;
+        let trial = self.trial.filter(|_| there > 0.0)?;
+        Some(if trial.failed_at.is_some() { was } else { double(trial.desired) })
     }
 
     /// Whether requests were slow within the last `span`, and are what they were before.

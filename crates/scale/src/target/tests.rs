@@ -204,6 +204,13 @@ fn a_brown_out_is_capped_until_more_instances_prove_that_they_help() {
     }
     assert!(Service::limited_by(&decision, LimitedBy::Brownout), "{decision:?}");
     assert!((10..=30).contains(&decision.desired), "{decision:?}");
+    // Nothing is answered any more, as when all of them wait for one lock.
+    let capped = decision.desired;
+    for _ in 0..30 {
+        service.ready = decision.desired;
+        decision = service.second(140.0, 0.0);
+    }
+    assert_eq!(decision.desired, capped, "{decision:?}");
     // Each has its places, and answers as many as they give: more of them do help.
     let mut service = slow(0.15);
     for _ in 0..240 {
