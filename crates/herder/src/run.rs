@@ -2,7 +2,7 @@
 //! API, and how they are wired, started, reloaded and ended. It decides nothing about the herd.
 
 mod announce;
-mod files;
+pub(crate) mod files;
 mod gauges;
 mod input;
 mod memory;

@@ -7,8 +7,10 @@ mod store;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use store::{Connection, Store, unix};
+use testkit::PATIENCE;
 
 /// How often the store is killed when nobody says how often.
 const KILLS: usize = 10;
@@ -80,7 +82,11 @@ fn no_write_that_was_answered_is_lost_when_it_is_killed() {
                 std::thread::spawn(move || write(&mut client, writer, from, &answered))
             })
             .collect();
+        let end = Instant::now() + PATIENCE;
         while answered.load(Ordering::Relaxed) < 40 * WRITERS {
+            let is_going_on = writers.iter().any(|writer| !writer.is_finished());
+            assert!(is_going_on, "kill {kill}: all writers have ended before the store");
+            assert!(Instant::now() < end, "kill {kill}: writes are not answered");
             std::thread::yield_now();
         }
         store.kill();
@@ -179,4 +185,45 @@ fn a_listening_socket_can_be_handed_over_and_a_second_store_is_refused() {
     waiting.send(&["GET", "a"]);
     let _store = Store::inherit(&dir.path().join("state"), listener.into());
     assert_eq!(waiting.read().unwrap(), b"$1\r\n1\r\n");
+}
+
+#[test]
+fn others_than_this_machine_are_not_let_in_without_a_secret() {
+    for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:6379"] {
+        let refused = store::refused_on(listen);
+        assert!(refused.contains("can be reached from other machines"), "{refused}");
+        assert!(refused.contains("--secret FILE"), "{refused}");
+    }
+}
+
+#[test]
+fn more_clients_than_there_are_files_for_are_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::with_files(dir.path(), 100);
+    let mut clients: Vec<Connection> = Vec::new();
+    let told = (0..100).find_map(|_| {
+        let mut client = store.connect();
+        // Whoever is turned away may be gone before it has asked.
+        let answer = client.try_ask(&["PING"]).ok().filter(|answer| answer == b"+PONG\r\n");
+        clients.push(client);
+        answer.is_none().then(|| clients.len() - 1)
+    });
+    assert_eq!(told, Some(100 - 64));
+    clients.clear();
+    let end = Instant::now() + PATIENCE;
+    while store.connect().try_ask(&["PING"]).ok().as_deref() != Some(b"+PONG\r\n") {
+        assert!(Instant::now() < end, "places are not given again");
+    }
+}
+
+#[test]
+fn a_request_of_http_is_not_carried_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::start(dir.path(), &[]);
+    for first in ["POST / HTTP/1.1", "Host: 127.0.0.1:6379"] {
+        let mut browser = store.connect();
+        browser.send_line(&format!("{first}\r\nSET stolen 1"));
+        assert!(browser.read().is_err(), "{first}");
+    }
+    store.connect().asks(&["EXISTS", "stolen"], ":0\r\n");
 }

@@ -26,7 +26,7 @@ use crate::db::{Db, Stamp};
 use crate::error::{Error, NOT_AUTHENTICATED, OUT_OF_MEMORY, Outcome, arity, worded};
 use crate::resp::{Args, Reply};
 use crate::session::{Answers, Session};
-use crate::store::Store;
+use crate::store::{BEHIND, JOURNAL_BYTES_MAX, Store};
 
 /// It changes keys.
 pub(crate) const WRITE: u32 = 1;
@@ -48,13 +48,20 @@ pub(crate) const FAST: u32 = 1 << 7;
 pub(crate) const NO_AUTH: u32 = 1 << 8;
 /// It is carried out within a transaction, not queued.
 const NOT_QUEUED: u32 = 1 << 9;
+/// It is about all databases, not only that of the client.
+const EVERYWHERE: u32 = 1 << 10;
 
 /// A transaction may take so many bytes before it is carried out; more is refused.
 const TRANSACTION_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What a new key takes beside its arguments, for the check of memory: about an entry.
 const KEY_BYTES: usize = 96;
+/// What each argument takes beside its bytes, if it becomes a member, half of a field, or half of
+/// a key and its string.
+const ARGUMENT_BYTES: usize = 48;
 /// As much of what a client sent is in the error that it is no command.
 const QUOTED_MAX: usize = 128;
+/// How often it is logged that somebody sends HTTP.
+const HTTP_WARNED_MS: i64 = 60_000;
 /// The longest name of a command.
 const NAME_MAX: usize = 24;
 
@@ -195,6 +202,7 @@ pub(crate) fn process(store: &mut Store, session: &mut Session, args: Args<'_>, 
                 store.errors_total += 1;
             }
         }
+        Err(_) if absent::is_http(args.at(0)) => turn_away(store, session),
         Err(error) => {
             refuse(store, session, args, &error, out);
             store.errors_total += 1;
@@ -237,7 +245,8 @@ fn admit(store: &mut Store, session: &Session, args: Args<'_>) -> Result<&'stati
         && let Some(queue) = in_transaction
         && queue.flags & (WRITE | DENYOOM) != 0
     {
-        let bytes = if queue.flags & DENYOOM == 0 { 0 } else { queue.argument_bytes() };
+        let all = queue.argument_bytes() + queue.arguments() * ARGUMENT_BYTES;
+        let bytes = if queue.flags & DENYOOM == 0 { 0 } else { all };
         writable(store, session, queue.flags)?;
         memory(store, session, bytes)?;
     }
@@ -275,9 +284,14 @@ fn room(
     args: Args<'_>,
 ) -> Result<(), Error> {
     if command.is(DENYOOM) {
-        memory(store, session, args.bytes() + KEY_BYTES)?;
+        memory(store, session, weight(args))?;
     }
     writable(store, session, command.flags)
+}
+
+/// About what the arguments take when they are stored, each as an item of its own.
+fn weight(args: Args<'_>) -> usize {
+    args.bytes() + KEY_BYTES + args.len() * ARGUMENT_BYTES
 }
 
 fn memory(store: &mut Store, session: &Session, bytes: usize) -> Result<(), Error> {
@@ -287,12 +301,14 @@ fn memory(store: &mut Store, session: &Session, bytes: usize) -> Result<(), Erro
 }
 
 fn writable(store: &Store, session: &Session, flags: u32) -> Result<(), Error> {
-    let is_kept = store.dbs[session.db].journal.is_some();
-    match &store.disk_error {
-        Some(error) if flags & WRITE != 0 && is_kept => {
-            Err(worded(format!("MISCONF Errors writing to the AOF file: {error}")))
-        }
-        _ => Ok(()),
+    let is_kept = flags & EVERYWHERE != 0 || store.dbs[session.db].journal.is_some();
+    if flags & WRITE == 0 || !is_kept {
+        return Ok(());
+    }
+    let behind = (store.journal_bytes() > JOURNAL_BYTES_MAX).then_some(BEHIND);
+    match store.disk_error.as_deref().or(behind) {
+        Some(error) => Err(worded(format!("MISCONF Errors writing to the AOF file: {error}"))),
+        None => Ok(()),
     }
 }
 
@@ -305,6 +321,16 @@ fn queue(session: &mut Session, command: &'static Command, args: Args<'_>, out: 
         transaction.push(command, args);
     }
     out.status("QUEUED");
+}
+
+/// Ends the connection of what speaks HTTP: a browser that was led here, whose next lines may be
+/// commands of somebody else.
+fn turn_away(store: &mut Store, session: &mut Session) {
+    session.is_leaving = true;
+    if store.http_warned.is_none_or(|last| store.now - last >= HTTP_WARNED_MS) {
+        store.http_warned = Some(store.now);
+        store.http_from = Some(session.address.clone());
+    }
 }
 
 /// Answers a command that is not carried out; a transaction that it was to belong to is spoilt.

@@ -17,6 +17,11 @@ pub use evict::Eviction;
 
 /// The expiry of a key that does not expire.
 pub(crate) const NEVER: i64 = i64::MAX;
+/// The last expiry of a key that does expire.
+pub(crate) const LAST: i64 = NEVER - 1;
+/// A string that is appended to gets this part of its length to spare: it is moved seldom, and
+/// wastes little.
+const SPARE_DIVISOR: usize = 8;
 /// Keys are in so many tables, so that growing one never takes long.
 const SHARDS: usize = 64;
 
@@ -209,6 +214,16 @@ impl Db {
         }
     }
 
+    /// How much more memory the string at `place` takes when so many bytes are appended.
+    pub(crate) fn growth(&self, place: Place, appended: usize) -> usize {
+        match &self.entry(place).value {
+            Value::String(old) if appended > old.capacity() - old.len() => {
+                block(with_spare(old.len() + appended)).saturating_sub(block(old.capacity()))
+            }
+            _ => 0,
+        }
+    }
+
     /// Appends to the string at `place`, which has to be one; gives its length.
     pub(crate) fn append(&mut self, place: Place, text: &[u8], stamp: Stamp) -> usize {
         let entry = self.entry_mut(place);
@@ -216,6 +231,9 @@ impl Db {
         let Value::String(old) = &mut entry.value else {
             return 0;
         };
+        if text.len() > old.capacity() - old.len() {
+            old.reserve_exact(with_spare(old.len() + text.len()) - old.len());
+        }
         old.extend_from_slice(text);
         let length = old.len();
         self.reweigh(place, before);
@@ -358,6 +376,11 @@ impl Db {
         self.keys_expiring += usize::from(after != NEVER);
         self.keys_expiring -= usize::from(before != NEVER);
     }
+}
+
+/// What a string of `length` bytes that grows is given.
+fn with_spare(length: usize) -> usize {
+    length + length / SPARE_DIVISOR
 }
 
 /// Which table a hash belongs to; by bits that the tables themselves do not look at.

@@ -1,6 +1,7 @@
 //! The server around the store: sockets, rounds, and the disk. One thread does it all.
 //! A round reads what has come, carries it out, has it kept, and then answers: never before.
 
+mod accept;
 mod client;
 mod listen;
 mod round;
@@ -14,6 +15,7 @@ use rustix::event::epoll;
 use thiserror::Error;
 
 use crate::disk::{Disk, DiskError, Durability};
+use crate::serve::accept::Doors;
 use crate::serve::client::Client;
 use crate::serve::listen::Listener;
 use crate::store::{Options, Store};
@@ -79,6 +81,9 @@ pub struct Server {
     refusing: Option<String>,
     epoll: OwnedFd,
     listeners: Vec<Listener>,
+    doors: Doors,
+    /// Whether the last client that came could not be taken; it is said once.
+    is_exhausted: bool,
     clients: Vec<Option<Client>>,
     free: Vec<usize>,
     clients_max: usize,
@@ -131,6 +136,8 @@ impl Server {
             refusing: None,
             epoll,
             listeners,
+            doors: Doors::Open,
+            is_exhausted: false,
             clients: Vec::new(),
             free: Vec::new(),
             clients_max,

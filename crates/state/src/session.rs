@@ -24,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) transaction: Option<Transaction>,
     /// Databases and keys that it watches.
     pub(crate) watched: Vec<(usize, Box<[u8]>)>,
+    /// What these keys weigh together.
+    pub(crate) watched_bytes: usize,
     pub(crate) answers: Answers,
     /// Its reads are no uses of keys.
     pub(crate) leaves_no_trace: bool,
@@ -78,6 +80,7 @@ impl Session {
             library_version: Vec::new(),
             transaction: None,
             watched: Vec::new(),
+            watched_bytes: 0,
             answers: Answers::All,
             leaves_no_trace: false,
             last: None,
@@ -101,6 +104,11 @@ impl Transaction {
     /// What their arguments weigh.
     pub(crate) fn argument_bytes(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// How many arguments they have.
+    pub(crate) fn arguments(&self) -> usize {
+        self.spans.len()
     }
 
     pub(crate) fn push(&mut self, command: &'static Command, args: Args<'_>) {

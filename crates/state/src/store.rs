@@ -14,6 +14,10 @@ pub(crate) const DATABASES: usize = 2;
 pub(crate) const SESSIONS: usize = 0;
 /// The database whose keys may go.
 pub(crate) const CACHE: usize = 1;
+/// With so many bytes of changes that the disk has not taken, writers are refused.
+pub(crate) const JOURNAL_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Why they are.
+pub(crate) const BEHIND: &str = "the disk does not keep up";
 /// The part of the keys that one tick looks at for expired ones: a hundredth, ten times a second.
 const SWEEP_DIVISOR: usize = 100;
 /// The least that one tick looks at.
@@ -57,6 +61,10 @@ pub struct Store {
     /// Clients whose connections are to be ended.
     killed: Vec<usize>,
     pub(crate) disk_error: Option<String>,
+    /// When somebody who sent HTTP was last warned of.
+    pub(crate) http_warned: Option<i64>,
+    /// From where that was sent, until it is asked for.
+    pub(crate) http_from: Option<String>,
     /// 40 digits of a name for this run.
     pub(crate) run_id: String,
     pub(crate) commands_total: u64,
@@ -110,6 +118,8 @@ impl Store {
             next_session: 1,
             killed: Vec::new(),
             disk_error: None,
+            http_warned: None,
+            http_from: None,
             run_id: (0..40).map(digits).collect(),
             commands_total: 0,
             errors_total: 0,
@@ -171,7 +181,8 @@ impl Store {
             return After::Close;
         };
         command::process(self, &mut session, args, out);
-        let after = if session.is_leaving { After::Close } else { After::Continue };
+        let ends = session.is_leaving || out.is_overfull();
+        let after = if ends { After::Close } else { After::Continue };
         self.sessions[slot] = Some(session);
         after
     }
@@ -210,6 +221,11 @@ impl Store {
         std::mem::take(&mut self.killed)
     }
 
+    /// From where HTTP was sent, if somebody is to be warned of it: once a minute at most.
+    pub fn take_http(&mut self) -> Option<String> {
+        self.http_from.take()
+    }
+
     /// Clients that there are, but for one whose command is at work.
     pub(crate) fn others(&self) -> impl Iterator<Item = (usize, &Session)> {
         let with_slots = self.sessions.iter().enumerate();
@@ -234,5 +250,6 @@ impl Store {
         for (db, key) in session.watched.drain(..) {
             self.dbs[db].unwatch(&key, session.id);
         }
+        session.watched_bytes = 0;
     }
 }

@@ -56,11 +56,27 @@ pub(crate) fn bound_connections(desired: &mut Desired) {
     }
 }
 
+/// As many of `wanted` clients, each with one file, as the limit of open files allows.
+pub(crate) fn bound_clients(wanted: usize) -> usize {
+    let Some(files) = getrlimit(Resource::Nofile).current else { return wanted };
+    let room = usize::try_from(files - kept_back(files).min(files)).unwrap_or(usize::MAX).max(1);
+    if wanted > room {
+        tracing::warn!(
+            "at most {room} clients at once, not {wanted}: only {files} files may be open; raise \
+             it with `ulimit -Hn` or LimitNOFILE="
+        );
+    }
+    wanted.min(room)
+}
+
+fn kept_back(files: u64) -> u64 {
+    (files / 8).max(FILES_KEPT_BACK)
+}
+
 /// How many connections each of so many listeners may have.
 fn room(files: u64, listeners: usize) -> u32 {
-    let kept_back = (files / 8).max(FILES_KEPT_BACK);
     let listeners = u64::try_from(listeners).unwrap_or(u64::MAX).max(1);
-    let room = files.saturating_sub(kept_back) / 2 / listeners;
+    let room = files.saturating_sub(kept_back(files)) / 2 / listeners;
     u32::try_from(room).unwrap_or(u32::MAX).max(1)
 }
 

@@ -34,6 +34,16 @@ impl Store {
         Self { child: ready(command), socket }
     }
 
+    /// Starts one that keeps nothing and may have so many files open.
+    pub(crate) fn with_files(dir: &Path, files: usize) -> Self {
+        let socket = dir.join("s");
+        let line = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &line, HERDER, "state", "serve", "--durability", "none", "--listen"]);
+        command.arg(format!("unix:{}", socket.display())).stdout(Stdio::piped());
+        Self { child: ready(command), socket }
+    }
+
     /// Starts one whose socket is its standard input.
     pub(crate) fn inherit(dir: &Path, listener: OwnedFd) -> Self {
         let mut command = serve(dir);
@@ -83,10 +93,28 @@ fn serve(dir: &Path) -> Command {
 
 fn ready(mut command: Command) -> Child {
     let mut child = command.spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.starts_with("herder: state on "), "{line:?}");
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let (told, telling) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        told.send(output.read_line(&mut line).map(|_| line))
+    });
+    let line = telling.recv_timeout(PATIENCE);
+    if !matches!(&line, Ok(Ok(line)) if line.starts_with("herder: state on ")) {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        panic!("it did not begin to serve: {line:?}");
+    }
     child
+}
+
+/// What a store says that is not to listen like this.
+pub(crate) fn refused_on(listen: &str) -> String {
+    let mut command = Command::new(HERDER);
+    command.args(["state", "serve", "--durability", "none", "--listen", listen]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
 }
 
 /// What a store says that cannot use `dir`.
@@ -129,6 +157,11 @@ impl Connection {
 
     pub(crate) fn send(&mut self, words: &[&str]) {
         self.stream.write_all(&wire(words)).unwrap();
+    }
+
+    /// Sends it as somebody would who types.
+    pub(crate) fn send_line(&mut self, line: &str) {
+        self.stream.write_all(format!("{line}\r\n").as_bytes()).unwrap();
     }
 
     /// The next answer.

@@ -50,6 +50,12 @@ pub(crate) fn error(args: Args<'_>) -> Error {
     worded(format!("ERR unknown command '{name}', with args beginning with: {quoted}"))
 }
 
+/// Whether the line that begins with `name` is one of a request of HTTP: the first with a body, or
+/// the header that each has.
+pub(super) fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
 fn is_absent(name: &str) -> bool {
     ABSENT.split_ascii_whitespace().any(|absent| absent.eq_ignore_ascii_case(name))
 }

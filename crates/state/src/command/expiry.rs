@@ -3,7 +3,7 @@
 
 use crate::command::Call;
 use crate::command::strings::integer;
-use crate::db::NEVER;
+use crate::db::{LAST, NEVER};
 use crate::error::{Error, Outcome, expire_time, fixed, worded};
 use crate::resp::Args;
 
@@ -47,7 +47,7 @@ fn set(call: &mut Call<'_>, unit: i64, from: i64) -> Outcome {
     let conditions = conditions(args)?;
     let time = integer(args.at(2))?;
     let expires = time.checked_mul(unit).and_then(|time| time.checked_add(from));
-    let expires = expires.ok_or_else(|| expire_time(name))?;
+    let expires = expires.ok_or_else(|| expire_time(name))?.min(LAST);
     let Some(place) = db.find(args.at(1), stamp.now) else {
         out.integer(0);
         return Ok(());
@@ -78,7 +78,7 @@ pub(super) fn persist(call: &mut Call<'_>) -> Outcome {
 
 pub(super) fn ttl(call: &mut Call<'_>) -> Outcome {
     let now = call.stamp().now;
-    tell(call, |expires| ((expires - now).max(0) + SECOND / 2) / SECOND)
+    tell(call, |expires| (expires - now).max(0).saturating_add(SECOND / 2) / SECOND)
 }
 
 pub(super) fn pttl(call: &mut Call<'_>) -> Outcome {
@@ -87,7 +87,7 @@ pub(super) fn pttl(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(super) fn expiretime(call: &mut Call<'_>) -> Outcome {
-    tell(call, |expires| (expires + SECOND / 2) / SECOND)
+    tell(call, |expires| expires.saturating_add(SECOND / 2) / SECOND)
 }
 
 pub(super) fn pexpiretime(call: &mut Call<'_>) -> Outcome {

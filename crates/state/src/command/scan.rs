@@ -23,7 +23,7 @@ pub(super) fn scan(call: &mut Call<'_>) -> Outcome {
     let (db, out, args, stamp) = call.parts();
     let cursor = cursor(args.at(1))?;
     let scan = Scan::read(args, 2)?;
-    let mut found = Reply::in_protocol(out.protocol);
+    let mut found = out.another();
     let mut count = 0;
     let next = db.scan(cursor, scan.count, stamp.now, |entry| {
         let is_kind = |kind: &[u8]| kind.eq_ignore_ascii_case(entry.value.kind().name().as_bytes());
@@ -74,7 +74,7 @@ fn items<T: Weighed>(
     } else {
         (usize::try_from(cursor).unwrap_or(usize::MAX), scan.count)
     };
-    let mut found = Reply::in_protocol(out.protocol);
+    let mut found = out.another();
     let mut written = 0;
     let next = items.scan(cursor, count, |item| {
         if scan.takes(item.key()) {

@@ -2,8 +2,8 @@
 //! What it tells of itself is in `report`, `config` and `catalogue`.
 
 use crate::command::{
-    Call, Command, FAST, Family, LOADING, NONE, READONLY, STALE, WRITE, catalogue, command, config,
-    report, strings,
+    Call, Command, EVERYWHERE, FAST, Family, LOADING, NONE, READONLY, STALE, WRITE, catalogue,
+    command, config, report, strings,
 };
 use crate::error::{Error, Outcome, SYNTAX, fixed};
 
@@ -18,7 +18,7 @@ const COMMANDS: &[Command] = &[
         .with(catalogue::COMMANDS),
     command("config", -2, 0, NONE, alone).says("2.0.0", "What is set").with(config::COMMANDS),
     command("dbsize", 1, READONLY | FAST, NONE, dbsize).says("1.0.0", "Counts keys"),
-    command("flushall", -1, WRITE, NONE, flushall).says("1.0.0", "Removes all keys"),
+    command("flushall", -1, WRITE | EVERYWHERE, NONE, flushall).says("1.0.0", "Removes all keys"),
     command("flushdb", -1, WRITE, NONE, flushdb).says("1.0.0", "Removes the keys of a database"),
     command("herder", -2, 0, NONE, alone).says("7.0.0", "What Redis does not tell").with(&[
         command("herder|help", 2, ALWAYS, NONE, herder_help).says("7.0.0", "Lists these"),

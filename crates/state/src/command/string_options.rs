@@ -2,6 +2,7 @@
 //! They are read as Redis reads them: in any order and case, and not against each other.
 
 use crate::command::strings::integer;
+use crate::db::LAST;
 use crate::error::{Error, SYNTAX};
 use crate::resp::Args;
 
@@ -69,10 +70,11 @@ impl Ends {
             Unit::Seconds => time.checked_mul(1000)?,
             Unit::Milliseconds => time,
         };
-        match self.from {
-            From::Now => time.checked_add(now),
-            From::Epoch => Some(time),
-        }
+        let time = match self.from {
+            From::Now => time.checked_add(now)?,
+            From::Epoch => time,
+        };
+        Some(time.min(LAST))
     }
 }
 

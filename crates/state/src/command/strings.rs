@@ -6,7 +6,7 @@ use crate::command::{
     ALL, Call, Command, DENYOOM, FAST, Family, ONE, READONLY, WRITE, command, numbers,
 };
 use crate::db::NEVER;
-use crate::error::{Outcome, TOO_LONG, WRONG_TYPE, expire_time};
+use crate::error::{OUT_OF_MEMORY, Outcome, TOO_LONG, WRONG_TYPE, expire_time};
 use crate::resp::parse_i64;
 use crate::value::{Kind, Value};
 
@@ -177,7 +177,18 @@ fn append(call: &mut Call<'_>) -> Outcome {
     if old.len() + text.len() > STRING_BYTES_MAX {
         return Err(TOO_LONG);
     }
-    out.count(db.append(place, text, stamp));
+    if !db.make_room(db.growth(place, text.len()), stamp) {
+        return Err(OUT_OF_MEMORY);
+    }
+    // What had to go for that may have been this very key.
+    let length = match db.find(key, stamp.now) {
+        Some(place) => db.append(place, text, stamp),
+        None => {
+            db.set_string(key, text, NEVER, stamp);
+            text.len()
+        }
+    };
+    out.count(length);
     Ok(())
 }
 

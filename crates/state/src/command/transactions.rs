@@ -4,6 +4,7 @@
 use crate::command::{ALL, DENYOOM, WRITE, writable};
 use crate::command::{
     Call, Command, FAST, Family, LOADING, NONE, NOSCRIPT, NOT_QUEUED, STALE, command, memory,
+    weight,
 };
 use crate::error::{Error, NOT_AUTHENTICATED, Outcome, fixed};
 use crate::session::{Session, Transaction};
@@ -32,6 +33,8 @@ const WATCH_INSIDE: Error = fixed("ERR WATCH inside MULTI is not allowed");
 const SPOILT: Error = fixed("EXECABORT Transaction discarded because of previous errors.");
 /// Keys that a client may watch at once; Redis has no limit.
 const WATCHED_MAX: usize = 100_000;
+/// What these may weigh together.
+const WATCHED_BYTES_MAX: usize = 64 * 1024 * 1024;
 const TOO_MANY_WATCHED: Error = fixed("ERR too many keys are watched");
 
 /// Forgets the transaction of `session`, and what it watched for that.
@@ -96,7 +99,7 @@ fn again(call: &mut Call<'_>) -> Outcome {
         return Err(NOT_AUTHENTICATED);
     }
     if command.is(DENYOOM) {
-        memory(store, session, args.bytes())?;
+        memory(store, session, weight(*args))?;
     }
     if command.is(WRITE) {
         writable(store, session, command.flags)?;
@@ -109,15 +112,18 @@ fn watch(call: &mut Call<'_>) -> Outcome {
     if session.transaction.is_some() {
         return Err(WATCH_INSIDE);
     }
-    if session.watched.len() + args.len() > WATCHED_MAX {
+    let bytes = session.watched_bytes + args.bytes();
+    if session.watched.len() + args.len() > WATCHED_MAX || bytes > WATCHED_BYTES_MAX {
         return Err(TOO_MANY_WATCHED);
     }
     let now = store.now;
     for key in args.from(1) {
         let db = &mut store.dbs[session.db];
         db.find(key, now);
-        db.watch(key, session.id);
-        session.watched.push((session.db, Box::from(key)));
+        if db.watch(key, session.id) {
+            session.watched.push((session.db, Box::from(key)));
+            session.watched_bytes += key.len();
+        }
     }
     out.ok();
     Ok(())

@@ -44,6 +44,10 @@ impl Eviction {
 impl Db {
     /// Makes room for so many bytes more; false if that does not work out.
     pub(crate) fn make_room(&mut self, needed: usize, stamp: Stamp) -> bool {
+        // Nothing would be gained by all keys going.
+        if needed > self.bytes_max {
+            return false;
+        }
         if self.bytes + needed <= self.bytes_max {
             return true;
         }

@@ -4,12 +4,14 @@
 use crate::db::Db;
 
 impl Db {
-    /// Tells `session` from now on whether `key` changes.
-    pub(crate) fn watch(&mut self, key: &[u8], session: u64) {
+    /// Tells `session` from now on whether `key` changes; true if it was not told before.
+    pub(crate) fn watch(&mut self, key: &[u8], session: u64) -> bool {
         let watchers = self.watchers.entry(Box::from(key)).or_default();
-        if !watchers.contains(&session) {
+        let is_new = !watchers.contains(&session);
+        if is_new {
             watchers.push(session);
         }
+        is_new
     }
 
     /// Tells it no more.

@@ -55,9 +55,9 @@ impl Engine {
                 }
                 (Change::CollectionGone { id }, None) => gone.push(id),
                 (_, None) => {
-                    records.clear();
+                    records.retain(|key, _| key.starts_with(b"w"));
                     gone.clear();
-                    self.clear()?;
+                    self.clear(&mut records)?;
                 }
             }
         }
@@ -170,13 +170,50 @@ impl Engine {
         Ok(())
     }
 
-    fn clear(&self) -> Result<(), DiskError> {
-        let mut batch = self.database.batch();
+    /// Notes that everything goes but for the names of writers, which sessions of later refer to.
+    fn clear(&self, records: &mut BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), DiskError> {
         for prefix in [b"k", b"K", b"i", b"I"] {
             for found in self.records.prefix(prefix) {
-                batch.remove(&self.records, found.key()?);
+                records.insert(found.key()?.to_vec(), None);
             }
         }
-        Ok(batch.commit()?)
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Options;
+
+    fn written(changes: &[Change<'_>]) -> Vec<u8> {
+        let mut journal = Journal::default();
+        for &change in changes {
+            journal.note(change);
+        }
+        journal.take()
+    }
+
+    #[test]
+    fn clearing_takes_what_was_before_it_and_no_writers() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::open(dir.path()).unwrap();
+        let string = |key, writer| Change::String { key, expires: i64::MAX, writer, value: b"x" };
+        let before = written(&[string(b"a", 0), string(b"b", 0)]);
+        engine.apply(&before, Sureness::Written).unwrap();
+        let later = written(&[
+            Change::Writer { number: 7, name: b"shop-7" },
+            string(b"c", 7),
+            Change::Clear,
+            string(b"b", 7),
+        ]);
+        engine.apply(&later, Sureness::Written).unwrap();
+
+        let mut store = Store::new(Options::unbounded(), fastrand::Rng::with_seed(1), 0);
+        engine.load(&mut store).unwrap();
+        assert_eq!(store.keys(), 1);
+        let place = store.dbs[SESSIONS].find(b"b", 0).unwrap();
+        assert_eq!(store.dbs[SESSIONS].entry(place).writer, 7);
+        assert_eq!(store.writers.name(7), b"shop-7");
     }
 }

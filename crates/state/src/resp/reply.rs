@@ -13,18 +13,52 @@ pub enum Protocol {
     Resp3,
 }
 
+/// The most that a client can be sent at once; more ends its connection.
+pub(crate) const BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// What a number takes, with its mark and the end of its line, or a word that is always the same.
+const SHORT_BYTES: usize = 32;
+
 /// What a client is to be sent.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reply {
     bytes: Vec<u8>,
+    bytes_max: usize,
+    /// There was more to write than it takes, so it is no answer any more.
+    is_overfull: bool,
     /// The protocol that the next answer is written in.
     pub protocol: Protocol,
 }
 
+impl Default for Reply {
+    fn default() -> Self {
+        Self::bounded(BYTES_MAX)
+    }
+}
+
 impl Reply {
-    /// Nothing yet, in `protocol`.
-    pub(crate) fn in_protocol(protocol: Protocol) -> Self {
-        Self { bytes: Vec::new(), protocol }
+    /// Nothing yet, and never more than `bytes_max` bytes.
+    pub fn bounded(bytes_max: usize) -> Self {
+        Self { bytes: Vec::new(), bytes_max, is_overfull: false, protocol: Protocol::default() }
+    }
+
+    /// Nothing yet, in the protocol of this one and as bounded.
+    pub(crate) fn another(&self) -> Self {
+        Self { protocol: self.protocol, ..Self::bounded(self.bytes_max) }
+    }
+
+    /// Whether there was more to write than it takes: then nothing of it can be sent.
+    pub fn is_overfull(&self) -> bool {
+        self.is_overfull
+    }
+
+    /// Whether `more` bytes fit. If not, all are forgotten, and none will ever fit again.
+    fn has_room(&mut self, more: usize) -> bool {
+        if self.bytes.len() + more <= self.bytes_max && !self.is_overfull {
+            return true;
+        }
+        self.is_overfull = true;
+        self.bytes = Vec::new();
+        false
     }
 
     /// What has been written.
@@ -60,7 +94,7 @@ impl Reply {
 
     /// `+OK`.
     pub(crate) fn ok(&mut self) {
-        self.bytes.extend_from_slice(b"+OK\r\n");
+        self.word(b"+OK\r\n");
     }
 
     /// A word that is no value.
@@ -70,6 +104,9 @@ impl Reply {
 
     /// An error with its code in front; line ends in it become spaces.
     pub(crate) fn error(&mut self, text: &[u8]) {
+        if !self.has_room(text.len() + SHORT_BYTES) {
+            return;
+        }
         self.bytes.push(b'-');
         let clean = |&byte: &u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte };
         self.bytes.extend(text.iter().map(clean));
@@ -78,8 +115,8 @@ impl Reply {
 
     pub(crate) fn integer(&mut self, number: i64) {
         match number {
-            0 => self.bytes.extend_from_slice(b":0\r\n"),
-            1 => self.bytes.extend_from_slice(b":1\r\n"),
+            0 => self.word(b":0\r\n"),
+            1 => self.word(b":1\r\n"),
             _ => self.number(b':', number),
         }
     }
@@ -90,6 +127,9 @@ impl Reply {
     }
 
     pub(crate) fn bulk(&mut self, text: &[u8]) {
+        if !self.has_room(text.len() + 2 * SHORT_BYTES) {
+            return;
+        }
         self.length(b'$', text.len());
         self.bytes.extend_from_slice(text);
         self.bytes.extend_from_slice(b"\r\n");
@@ -108,6 +148,9 @@ impl Reply {
         match self.protocol {
             Protocol::Resp2 => self.bulk(text),
             Protocol::Resp3 => {
+                if !self.has_room(text.len() + 2 * SHORT_BYTES) {
+                    return;
+                }
                 self.length(b'=', text.len() + 4);
                 self.bytes.extend_from_slice(b"txt:");
                 self.bytes.extend_from_slice(text);
@@ -118,7 +161,7 @@ impl Reply {
 
     /// No value.
     pub(crate) fn null(&mut self) {
-        self.bytes.extend_from_slice(match self.protocol {
+        self.word(match self.protocol {
             Protocol::Resp2 => b"$-1\r\n",
             Protocol::Resp3 => b"_\r\n",
         });
@@ -126,7 +169,7 @@ impl Reply {
 
     /// No array, where there would have been one.
     pub(crate) fn null_array(&mut self) {
-        self.bytes.extend_from_slice(match self.protocol {
+        self.word(match self.protocol {
             Protocol::Resp2 => b"*-1\r\n",
             Protocol::Resp3 => b"_\r\n",
         });
@@ -152,18 +195,33 @@ impl Reply {
 
     /// What was written elsewhere.
     pub(crate) fn append(&mut self, other: &Reply) {
+        if other.is_overfull || !self.has_room(other.len()) {
+            self.is_overfull = true;
+            self.bytes = Vec::new();
+            return;
+        }
         self.bytes.extend_from_slice(&other.bytes);
     }
 
     /// An array whose length is known when it is written.
     pub(crate) fn array_of(&mut self, write: impl FnOnce(&mut Reply) -> usize) {
-        let mut inner = Reply::in_protocol(self.protocol);
+        let mut inner = self.another();
         let items = write(&mut inner);
         self.array(items);
         self.append(&inner);
     }
 
+    /// What is always the same, and short.
+    fn word(&mut self, word: &[u8]) {
+        if self.has_room(word.len()) {
+            self.bytes.extend_from_slice(word);
+        }
+    }
+
     fn line(&mut self, mark: u8, text: &[u8]) {
+        if !self.has_room(text.len() + SHORT_BYTES) {
+            return;
+        }
         self.bytes.push(mark);
         self.bytes.extend_from_slice(text);
         self.bytes.extend_from_slice(b"\r\n");
@@ -174,6 +232,9 @@ impl Reply {
     }
 
     fn number(&mut self, mark: u8, number: i64) {
+        if !self.has_room(SHORT_BYTES) {
+            return;
+        }
         self.bytes.push(mark);
         push_i64(&mut self.bytes, number);
         self.bytes.extend_from_slice(b"\r\n");

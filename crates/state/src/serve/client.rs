@@ -10,8 +10,6 @@ use crate::resp::{Parser, Reply};
 
 /// A client that has this much to read is not read from: it has to take its answers first.
 pub(super) const OUTPUT_BYTES_PAUSE: usize = 1024 * 1024;
-/// A client that has this much to read, because of one huge answer, is let go.
-pub(super) const OUTPUT_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// A client whose command is this long and not whole is let go; as Redis.
 pub(super) const INPUT_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Memory of its own that a client keeps between commands.

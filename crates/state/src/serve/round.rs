@@ -8,16 +8,12 @@ use rustix::event::epoll::{self, Event, EventFlags};
 use rustix::io::Errno;
 
 use crate::disk::Durability;
-use crate::serve::client::{Client, INPUT_BYTES_MAX, OUTPUT_BYTES_MAX, OUTPUT_BYTES_PAUSE, Sent};
+use crate::serve::client::{INPUT_BYTES_MAX, OUTPUT_BYTES_PAUSE, Sent};
 use crate::serve::{EVENTS_MAX, ServeError, Server, TICK, TOKEN_LISTENER, TOKEN_STOP, now_us};
-use crate::store::After;
+use crate::store::{After, BEHIND, JOURNAL_BYTES_MAX};
 
 /// A journal of so many bytes goes to the disk's thread at once, and not at the next tick.
 const JOURNAL_BYTES_SOON: usize = 64 * 1024;
-/// With so many bytes that the disk's thread has no place for, writers are refused.
-const JOURNAL_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Connections that one listener gives in one round.
-const ACCEPTED_MAX: usize = 256;
 
 /// What comes after a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,14 +125,16 @@ impl Server {
 
     /// Carries out the whole commands of `input`, and says how many bytes they have.
     fn carry_out(&mut self, slot: usize, input: &[u8]) -> usize {
-        let Self { clients, store, durability, .. } = self;
+        let Self { clients, store, durability, refusing, .. } = self;
         let Some(Some(client)) = clients.get_mut(slot) else {
             return 0;
         };
         client.is_paused = false;
         let mut at = 0;
         while at < input.len() {
-            if client.out.len() > OUTPUT_BYTES_PAUSE {
+            // The rest waits for the disk, unless that is why writers are refused already.
+            let is_full = refusing.is_none() && store.journal_bytes() > JOURNAL_BYTES_MAX;
+            if is_full || client.out.len() > OUTPUT_BYTES_PAUSE {
                 client.is_paused = true;
                 break;
             }
@@ -172,6 +170,9 @@ impl Server {
             Durability::Always if bytes > 0 && self.refusing.is_none() => self.commit(),
             Durability::EverySecond if bytes >= JOURNAL_BYTES_SOON => self.hand_over(),
             _ => {}
+        }
+        if self.store.journal_bytes() > JOURNAL_BYTES_MAX && self.refusing.is_none() {
+            self.refuse(Some(BEHIND.to_owned()));
         }
     }
 
@@ -213,6 +214,9 @@ impl Server {
 
     /// Sends every client of this round its answers.
     fn answer(&mut self) {
+        if let Some(from) = self.store.take_http() {
+            tracing::warn!(%from, "a client sends HTTP to the store; its connection was ended");
+        }
         for slot in self.store.take_killed() {
             self.let_go(slot);
         }
@@ -221,7 +225,7 @@ impl Server {
                 continue;
             };
             client.unsure_from = None;
-            let sent = if client.out.len() > OUTPUT_BYTES_MAX { Sent::Lost } else { client.send() };
+            let sent = if client.out.is_overfull() { Sent::Lost } else { client.send() };
             match sent {
                 Sent::Lost => self.let_go(slot),
                 Sent::All if client.is_leaving => self.let_go(slot),
@@ -250,51 +254,18 @@ impl Server {
         }
     }
 
-    fn accept(&mut self) {
-        for at in 0..self.listeners.len() {
-            for _ in 0..ACCEPTED_MAX {
-                match self.listeners[at].accept() {
-                    Ok((socket, address, local)) => self.begin(Client::new(socket), address, local),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be taken");
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
-    fn begin(&mut self, mut client: Client, address: String, local: String) {
-        if self.clients.len() - self.free.len() >= self.clients_max {
-            client.out.error(b"ERR max number of clients reached");
-            client.send();
-            return;
-        }
-        let slot = self.free.pop().unwrap_or(self.clients.len());
-        let event = epoll::EventData::new_u64(self.client_token(slot));
-        if slot == self.clients.len() {
-            self.clients.push(None);
-        }
-        if let Err(error) = epoll::add(&self.epoll, &client.socket, event, client.interest) {
-            tracing::warn!(%error, "a connection could not be listened to");
-            self.free.push(slot);
-            return;
-        }
-        self.store.connect(slot, address, local);
-        self.clients[slot] = Some(client);
-    }
-
     /// Ends the connection of `slot`; closing its socket takes it out of epoll.
     fn let_go(&mut self, slot: usize) {
         if self.clients.get_mut(slot).and_then(Option::take).is_some() {
             self.store.disconnect(slot);
             self.free.push(slot);
+            self.call_again();
         }
     }
 
     fn tick(&mut self) {
         self.store.tick();
+        self.call_again();
         let Some(disk) = &self.disk else {
             return;
         };
@@ -302,9 +273,8 @@ impl Server {
         if self.durability == Durability::EverySecond || self.refusing.is_some() {
             self.hand_over();
         }
-        let behind = "the disk does not keep up".to_owned();
         let is_behind = self.store.journal_bytes() > JOURNAL_BYTES_MAX;
-        let error = error.or(is_behind.then_some(behind));
+        let error = error.or(is_behind.then(|| BEHIND.to_owned()));
         if error != self.refusing {
             self.refuse(error);
         }

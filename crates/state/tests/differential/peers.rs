@@ -32,7 +32,16 @@ impl Redis {
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server is there: scripts/test --install-only brings it");
-        Self { child, dir }
+        let redis = Self { child, dir };
+        let told = redis.connect().answers(&[Step::new(0, &["INFO", "server"])]);
+        let told = String::from_utf8_lossy(&told[0]).into_owned();
+        let version = told.lines().find_map(|line| line.strip_prefix("redis_version:"));
+        let found = version.unwrap_or("none that says so");
+        assert!(
+            found.starts_with("7.0."),
+            "redis-server 7.0 expected, found {found}: others answer otherwise"
+        );
+        redis
     }
 
     pub(crate) fn connect(&self) -> Connections {

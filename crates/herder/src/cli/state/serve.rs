@@ -2,6 +2,7 @@
 //! It ends when it is told to, and what was written by then is on disk.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -10,8 +11,8 @@ use rustix::event::{EventfdFlags, eventfd};
 use state::{Address, CLIENTS_MAX, Credentials, Durability, Eviction, Options, Server, Settings};
 
 use crate::cli::state::{secret, size};
-use crate::cli::{Failure, block_on};
-use crate::run::Signals;
+use crate::cli::{Exit, Failure, block_on};
+use crate::run::{Signals, files};
 
 pub(super) const EXAMPLE: &str = "\
 EXAMPLE:
@@ -70,9 +71,19 @@ pub(super) fn serve(order: Serve) -> Result<(), Failure> {
     };
     if order.dir.is_none() && durability != Durability::None {
         return Err(Failure::new("there is no directory to keep sessions in")
-            .exit(crate::cli::Exit::Usage)
+            .exit(Exit::Usage)
             .hint("give one with --dir, or say --durability none"));
     }
+    let is_open = order.secret.is_none();
+    if is_open {
+        guarded(order.listen.iter().filter_map(|address| match address {
+            Address::Tcp(address) => Some(*address),
+            _ => None,
+        }))?;
+    }
+    telemetry::init(telemetry::Format::Text)
+        .map_err(|error| Failure::new(error).exit(Exit::Usage))?;
+    files::raise_limit();
     let credentials = match &order.secret {
         Some(path) => secret::read_or_make(path)?,
         None => Credentials::default(),
@@ -89,17 +100,36 @@ pub(super) fn serve(order: Serve) -> Result<(), Failure> {
                 Evicts::Lfu => Eviction::Lfu,
             },
             credentials,
-            clients_max: order.clients_max,
+            clients_max: files::bound_clients(order.clients_max),
             process: std::process::id(),
             ..Options::unbounded()
         },
     });
     let server = server.map_err(Failure::new)?;
     let stop = stop_at_signal()?;
-    let (addresses, keys) = (server.addresses().join(", "), server.keys());
+    let addresses = server.addresses();
+    if is_open {
+        // A socket that was handed over says only now where it is.
+        guarded(addresses.iter().filter_map(|address| address.parse().ok()))?;
+    }
+    let (addresses, keys) = (addresses.join(", "), server.keys());
     // Who started this and reads no more is not a reason to end.
     writeln!(std::io::stdout(), "herder: state on {addresses}, {keys} keys").ok();
     server.run(&stop).map_err(Failure::new)
+}
+
+/// Refuses addresses that others than this machine reach: there is no secret.
+fn guarded(mut addresses: impl Iterator<Item = SocketAddr>) -> Result<(), Failure> {
+    match addresses.find(|address| !address.ip().to_canonical().is_loopback()) {
+        None => Ok(()),
+        Some(address) => Err(Failure::new(format!(
+            "{address} can be reached from other machines, and without a secret everybody there \
+             could read and write all sessions: expected a loopback address, unix:PATH, or \
+             --secret"
+        ))
+        .exit(Exit::Usage)
+        .hint("say --secret FILE (it is made if need be), or listen on 127.0.0.1 or unix:PATH")),
+    }
 }
 
 /// What becomes readable when a signal says to end.
