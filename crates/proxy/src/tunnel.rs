@@ -85,25 +85,47 @@ where
     L: Stream,
 {
     /// Carries bytes until both directions are closed, one side breaks, or nothing moves for
-    /// `timeout_idle`. A side that only stops sending still receives: half-close is passed on.
+    /// `timeout_idle`. A side that only stops sending still receives: half-close is passed on. Of a
+    /// side that takes nothing more it is still carried what it had sent before: the reason why,
+    /// often enough.
     pub(crate) async fn run(self) -> Carried {
         let (mut up, mut down) = (Half::default(), Half::default());
         let Tunnel { client, client_in, link, link_in, deadline, timeout_idle } = self;
         deadline.set(timeout_idle);
+        let mut deaf = None;
         let ended = poll_fn(|cx| {
             let before = up.bytes + down.bytes;
-            let sent = match up.poll(cx, client_in, client, link) {
-                Poll::Ready(Err(Broke::Sender)) => return Poll::Ready(Ended::ClientBroke),
-                Poll::Ready(Err(Broke::Receiver)) => return Poll::Ready(Ended::LinkBroke),
-                moved => moved.is_ready(),
-            };
-            let heard = match down.poll(cx, link_in, link, client) {
-                Poll::Ready(Err(Broke::Sender)) => return Poll::Ready(Ended::LinkBroke),
-                Poll::Ready(Err(Broke::Receiver)) => return Poll::Ready(Ended::ClientBroke),
-                moved => moved.is_ready(),
-            };
+            let mut sent = deaf == Some(Ended::LinkBroke);
+            if !sent {
+                match up.poll(cx, client_in, client, link) {
+                    Poll::Ready(Err(Broke::Sender)) => {
+                        return Poll::Ready(deaf.unwrap_or(Ended::ClientBroke));
+                    }
+                    Poll::Ready(Err(Broke::Receiver)) => {
+                        sent = true;
+                        deaf.get_or_insert(Ended::LinkBroke);
+                    }
+                    moved => sent = moved.is_ready(),
+                }
+            }
+            let mut heard = deaf == Some(Ended::ClientBroke);
+            if !heard {
+                match down.poll(cx, link_in, link, client) {
+                    Poll::Ready(Err(Broke::Sender)) => {
+                        return Poll::Ready(deaf.unwrap_or(Ended::LinkBroke));
+                    }
+                    Poll::Ready(Err(Broke::Receiver)) if deaf.is_none() => {
+                        heard = true;
+                        deaf = Some(Ended::ClientBroke);
+                        // The other direction was looked at before.
+                        cx.waker().wake_by_ref();
+                    }
+                    Poll::Ready(Err(Broke::Receiver)) => heard = true,
+                    moved => heard = moved.is_ready(),
+                }
+            }
             if sent && heard {
-                return Poll::Ready(Ended::Closed);
+                return Poll::Ready(deaf.unwrap_or(Ended::Closed));
             }
             if up.bytes + down.bytes > before {
                 deadline.set(timeout_idle);
@@ -230,6 +252,31 @@ mod tests {
                 assert_eq!(ends.instance.read_u8().await.unwrap(), b'x');
             }
             assert_eq!(ends.carried.await.unwrap().ended, Ended::Idle);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_side_said_before_it_took_nothing_more_arrives() {
+        local(async || {
+            let mut ends = tunnel(Duration::from_secs(5));
+            ends.instance.write_all(b"the last word").await.unwrap();
+            drop(ends.instance);
+            ends.client.write_all(b"x").await.unwrap();
+            let mut heard = Vec::new();
+            ends.client.read_to_end(&mut heard).await.unwrap();
+            assert_eq!(heard, b"the last word");
+            assert_eq!(ends.carried.await.unwrap().ended, Ended::LinkBroke);
+        })
+        .await;
+        local(async || {
+            let mut ends = tunnel(Duration::from_secs(5));
+            ends.client.write_all(b"good-bye").await.unwrap();
+            drop(ends.client);
+            ends.instance.write_all(b"x").await.unwrap();
+            let mut heard = Vec::new();
+            ends.instance.read_to_end(&mut heard).await.unwrap();
+            assert_eq!(heard, b"good-bye");
         })
         .await;
     }
